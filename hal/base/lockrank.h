@@ -1,0 +1,52 @@
+/* The lock order, in one place (leaf). A lock may be taken only while every spinlock already held by
+ * this CPU has a smaller rank; a debug build checks it at each acquisition (hal/cpu/spinlock.h).
+ * Sleeping locks (sched/mutex.h) come before every spinlock: none may be taken with a spinlock held.
+ *
+ * mutexes, in this order:
+ *   fs_lock                 names, links, mounts (kernel/fs)
+ *     file->pos_lock        one file description's offset
+ *       inode->lock         one file's data and size; a pipe
+ *         tty->read_lock    one reader of a terminal at a time
+ * spinlocks:
+ *   RANK_PROC               the process tree: parents, groups, sessions, pids
+ *     RANK_TTY              one terminal: line discipline, foreground group
+ *       RANK_SIGNAL         one process's signal actions and pending signals
+ *         RANK_FDTABLE      one descriptor table
+ *           RANK_FILE       small per-file state
+ *             RANK_ASPACE   one address space: regions and its tables
+ *               RANK_OBJECT one memory object: its pages
+ *                 RANK_FUTEX a futex bucket
+ *                   RANK_WAITQ a wait queue
+ *                     RANK_TIMER this CPU's timers
+ *                       RANK_RUNQ this CPU's run queue
+ *                         RANK_KMEM kernel heap caches
+ *                           RANK_KVA the dynamic area's addresses
+ *                             RANK_FRAME the free frames
+ *                               RANK_DEVICE a device's registers (serial port, ...)
+ *                                 RANK_RANDOM the generator
+ *                                   RANK_LOG the log
+ *                                     RANK_CONSOLE what the log writes to
+ */
+#pragma once
+
+enum lock_rank {
+	RANK_NONE,
+	RANK_PROC,
+	RANK_TTY,
+	RANK_SIGNAL,
+	RANK_FDTABLE,
+	RANK_FILE,
+	RANK_ASPACE,
+	RANK_OBJECT,
+	RANK_FUTEX,
+	RANK_WAITQ,
+	RANK_TIMER,
+	RANK_RUNQ,
+	RANK_KMEM,
+	RANK_KVA,
+	RANK_FRAME,
+	RANK_DEVICE,
+	RANK_RANDOM,
+	RANK_LOG,
+	RANK_CONSOLE,
+};
