@@ -1,0 +1,90 @@
+# Bulkhead. `make help` lists the goals.
+#
+# One invocation builds one flavour into one folder, $(BUILD), where objects follow source paths.
+# `run`, `test` and `all` call make again with BUILD=$(BUILD)/release or $(BUILD)/testing.
+
+BUILD ?= build
+FLAVOUR ?= testing
+V ?= 0
+
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules --no-print-directory
+
+# say: one line on standard error for each thing built, so that `make run` prints only the guest's.
+say = @$(if $(filter 1,$(V)),:,printf '  %-5s %s\n' $(1) $(2) >&2)
+Q := $(if $(filter 1,$(V)),,@)
+
+CLANG ?= clang
+LLD ?= ld.lld
+MUSL_GCC ?= musl-gcc
+PYTHON ?= python3
+export SOURCE_DATE_EPOCH ?= 1704067200
+export PYTHONDONTWRITEBYTECODE := 1
+
+# --- the kernel -----------------------------------------------------------------------------------
+
+kernel_src := $(sort $(shell find hal vm sched kernel -name '*.[cS]'))
+flavour_flags :=
+ifeq ($(FLAVOUR),testing)
+kernel_src += $(sort $(shell find testsuite/kern -name '*.[cS]'))
+flavour_flags += -DBULKHEAD_TESTING -DBULKHEAD_DEBUG
+endif
+kernel_obj := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(kernel_src))))
+
+KERNEL_CFLAGS := --target=x86_64-unknown-none-elf -std=gnu11 -O2 -g -I. -MMD -MP \
+	-ffreestanding -fPIE -fvisibility=hidden -fdirect-access-external-data \
+	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-omit-frame-pointer \
+	-fno-asynchronous-unwind-tables -fno-unwind-tables -fno-strict-aliasing \
+	-Wall -Wextra -Werror -Wno-unused-parameter $(flavour_flags)
+KERNEL_LDFLAGS := -pie --no-dynamic-linker -z text -z separate-code -z max-page-size=4096 \
+	-z norelro -z noexecstack --build-id=none --fatal-warnings
+
+.PHONY: kernel
+kernel: $(BUILD)/kernel.elf
+
+$(BUILD)/kernel.elf: $(kernel_obj) kernel/kernel.ld $(BUILD)/kernel.list
+	$(call say,LD,$@)
+	$(Q)$(LLD) $(KERNEL_LDFLAGS) -T kernel/kernel.ld -o $@ $(kernel_obj)
+
+kernel_cc_dirs := hal vm sched kernel testsuite/kern
+define kernel_rules
+$(BUILD)/$(1)/%.o: $(1)/%.c $(BUILD)/kernel.flags
+	$$(call say,CC,$$<)
+	@mkdir -p $$(@D)
+	$(Q)$(CLANG) $(KERNEL_CFLAGS) -c -o $$@ $$<
+$(BUILD)/$(1)/%.o: $(1)/%.S $(BUILD)/kernel.flags
+	$$(call say,AS,$$<)
+	@mkdir -p $$(@D)
+	$(Q)$(CLANG) $(KERNEL_CFLAGS) -I$(BUILD) -c -o $$@ $$<
+endef
+$(foreach d,$(kernel_cc_dirs),$(eval $(call kernel_rules,$(d))))
+
+# The screen's font, from Debian's console-setup-linux.
+FONT ?= /usr/share/consolefonts/Lat15-VGA16.psf.gz
+$(BUILD)/hal/console/font.o: $(BUILD)/font.psf
+$(BUILD)/font.psf: $(FONT)
+	@mkdir -p $(@D)
+	$(Q)gzip -dc $< >$@
+
+# remember: a file that changes only when the text $(2) does; what depends on it is then rebuilt.
+define remember
+$(1): FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$(2)' | cmp -s - $$@ || printf '%s\n' '$(2)' >$$@
+endef
+.PHONY: FORCE
+FORCE:
+$(eval $(call remember,$(BUILD)/kernel.flags,$(CLANG) $(KERNEL_CFLAGS)))
+$(eval $(call remember,$(BUILD)/kernel.list,$(KERNEL_LDFLAGS) $(kernel_obj)))
+
+-include $(kernel_obj:.o=.d)
+
+# --- goals ----------------------------------------------------------------------------------------
+
+.PHONY: all clean
+all: kernel
+
+clean:
+	rm -rf $(BUILD) compile_commands.json
