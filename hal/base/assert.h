@@ -6,8 +6,8 @@
 /* panic: print the reason, the registers and a backtrace; stop every CPU; end the machine. */
 void __noreturn panic(const char *fmt, ...) __printf(1, 2);
 
-#define assert(x)                                                                                  \
-	do {                                                                                       \
-		if (unlikely(!(x)))                                                                \
-			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #x);              \
+#define assert(x)                                                                     \
+	do {                                                                          \
+		if (unlikely(!(x)))                                                   \
+			panic("%s:%d: assertion failed: %s", __FILE__, __LINE__, #x); \
 	} while (0)

@@ -7,7 +7,10 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name) {&(name), &(name)}
+#define LIST_INIT(name)          \
+	{                        \
+		&(name), &(name) \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -58,13 +61,13 @@ static inline void list_take(struct list *to, struct list *from)
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_first(l, type, member) list_entry((l)->next, type, member)
 
-#define list_for_each(it, l, member)                                                               \
-	for (it = list_entry((l)->next, __typeof__(*it), member); &it->member != (l);              \
+#define list_for_each(it, l, member)                                                  \
+	for (it = list_entry((l)->next, __typeof__(*it), member); &it->member != (l); \
 	     it = list_entry(it->member.next, __typeof__(*it), member))
 
 /* As list_for_each, but the body may remove IT. */
-#define list_for_each_safe(it, tmp, l, member)                                                     \
-	for (it = list_entry((l)->next, __typeof__(*it), member),                                  \
-	    tmp = list_entry(it->member.next, __typeof__(*it), member);                            \
-	     &it->member != (l);                                                                   \
+#define list_for_each_safe(it, tmp, l, member)                          \
+	for (it = list_entry((l)->next, __typeof__(*it), member),       \
+	    tmp = list_entry(it->member.next, __typeof__(*it), member); \
+	     &it->member != (l);                                        \
 	     it = tmp, tmp = list_entry(it->member.next, __typeof__(*it), member))

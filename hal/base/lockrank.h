@@ -1,6 +1,7 @@
-/* The lock order, in one place (leaf). A lock may be taken only while every spinlock already held by
- * this CPU has a smaller rank; a debug build checks it at each acquisition (hal/cpu/spinlock.h).
- * Sleeping locks (sched/mutex.h) come before every spinlock: none may be taken with a spinlock held.
+/* The lock order, in one place (leaf). A lock may be taken only while every spinlock already held
+ * by this CPU has a smaller rank; a debug build checks it at each acquisition (hal/cpu/spinlock.h).
+ * Sleeping locks (sched/mutex.h) come before every spinlock: none may be taken with a spinlock
+ * held.
  *
  * mutexes, in this order:
  *   fs_lock                 names, links, mounts (kernel/fs)

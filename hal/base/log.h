@@ -1,5 +1,6 @@
 /* The one log (leaf). Levels as Linux numbers them; lines go to a ring in memory and, from the
- * console level up, to the consoles that registered. Callable from anywhere, interrupts included. */
+ * console level up, to the consoles that registered. Callable from anywhere, interrupts included.
+ */
 #pragma once
 
 #include "hal/base/types.h"
@@ -16,14 +17,16 @@ enum log_level {
 /* klog: one line; the newline is added. Kernel addresses do not belong here (V9). */
 void klog(enum log_level level, const char *fmt, ...) __printf(2, 3);
 
-/* log_sink: WRITE gets finished text (with "\n"), with the log's lock held: it may not sleep or log. */
+/* log_sink: WRITE gets finished text (with "\n"), with the log's lock held: it may not sleep or
+ * log. */
 struct log_sink {
 	void (*write)(struct log_sink *s, const char *text, size_t len);
 	struct log_sink *next; /* [log lock] */
 };
 void log_add_sink(struct log_sink *s);
 
-/* log_set_level: lines at LEVEL or more urgent reach the sinks. Default LOG_INFO; "quiet" is LOG_WARN. */
+/* log_set_level: lines at LEVEL or more urgent reach the sinks. Default LOG_INFO; "quiet" is
+ * LOG_WARN. */
 void log_set_level(enum log_level level);
 
 /* log_read: copy up to SIZE bytes of the ring, oldest first, from absolute position POS.

@@ -28,32 +28,32 @@ typedef struct {
 #define UADDR(x) ((uaddr_t){(u64)(x)})
 
 #define PAGE_SHIFT 12
-#define PAGE_SIZE  4096UL
-#define PAGE_MASK  (PAGE_SIZE - 1)
+#define PAGE_SIZE 4096UL
+#define PAGE_MASK (PAGE_SIZE - 1)
 
 #define KIB (1024UL)
 #define MIB (1024UL * KIB)
 #define GIB (1024UL * MIB)
 
-#define NS_PER_SEC  1000000000UL
+#define NS_PER_SEC 1000000000UL
 #define NS_PER_MSEC 1000000UL
 #define NS_PER_USEC 1000UL
 
-#define BIT(n)		 (1UL << (n))
-#define ARRAY_SIZE(a)	 (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b)	 ((a) < (b) ? (a) : (b))
-#define MAX(a, b)	 ((a) > (b) ? (a) : (b))
+#define BIT(n) (1UL << (n))
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define MAX(a, b) ((a) > (b) ? (a) : (b))
 #define ALIGN_DOWN(x, a) ((x) & ~((__typeof__(x))(a)-1))
-#define ALIGN_UP(x, a)	 ALIGN_DOWN((x) + ((__typeof__(x))(a)-1), a)
-#define DIV_UP(x, y)	 (((x) + (y)-1) / (y))
+#define ALIGN_UP(x, a) ALIGN_DOWN((x) + ((__typeof__(x))(a)-1), a)
+#define DIV_UP(x, y) (((x) + (y)-1) / (y))
 #define container_of(p, type, member) ((type *)((char *)(p)-offsetof(type, member)))
 
-#define likely(x)     __builtin_expect(!!(x), 1)
-#define unlikely(x)   __builtin_expect(!!(x), 0)
-#define __noreturn    __attribute__((noreturn))
-#define __packed      __attribute__((packed))
-#define __aligned(n)  __attribute__((aligned(n)))
-#define __section(s)  __attribute__((section(s), used))
+#define likely(x) __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+#define __noreturn __attribute__((noreturn))
+#define __packed __attribute__((packed))
+#define __aligned(n) __attribute__((aligned(n)))
+#define __section(s) __attribute__((section(s), used))
 #define __printf(f, a) __attribute__((format(printf, f, a)))
-#define __must_check  __attribute__((warn_unused_result))
+#define __must_check __attribute__((warn_unused_result))
 #define __cleanup(fn) __attribute__((cleanup(fn)))

@@ -1,0 +1,28 @@
+/* A device that takes and gives characters: a serial port, a screen with keyboard, or a mux of
+ * them. The terminal layer (kernel/tty) sits on this and hands its callbacks down. */
+#pragma once
+
+#include "hal/base/types.h"
+
+struct chardev {
+	const char *name; /* [I] "ttyS0", "tty0", "console" */
+
+	/* write: queue up to N bytes. => how many were taken; fewer means "full": tx_ready will be
+	 * called. Never sleeps, never loses what it took. Callable with spinlocks below RANK_DEVICE
+	 * held. */
+	size_t (*write)(struct chardev *d, const char *buf, size_t n);
+
+	/* drained: true when everything taken has left the device (tcdrain). */
+	bool (*drained)(struct chardev *d);
+
+	/* throttle: ON stops rx() calls without losing input where the device can hold it back. */
+	void (*throttle)(struct chardev *d, bool on);
+
+	/* size: rows and columns. => false when the device has none of its own (a serial line). */
+	bool (*size)(struct chardev *d, u16 *ret_rows, u16 *ret_cols);
+
+	/* Set by the upper layer before it attaches; called in interrupt context. */
+	void (*rx)(void *arg, const u8 *buf, size_t n);
+	void (*tx_ready)(void *arg);
+	void *arg;
+};

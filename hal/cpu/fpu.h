@@ -1,0 +1,19 @@
+/* A thread's extended state: x87, SSE, AVX and what else XCR0 has. The layout is XSAVE's standard
+ * form (Intel SDM vol. 1, 13.4), or FXSAVE's on CPUs without XSAVE; both as Linux's signal frame
+ * has them. The kernel itself uses none of these registers. */
+#pragma once
+
+#include "hal/base/types.h"
+
+/* fpu_size: bytes of one area; areas are 64-byte aligned. */
+size_t fpu_size(void);
+
+/* fpu_init_area: the state of a fresh program (System V ABI 3.4.1: x87 0x37f, MXCSR 0x1f80). */
+void fpu_init_area(void *area);
+
+/* Preemption off for both. */
+void fpu_save(void *area);
+void fpu_restore(const void *area);
+
+/* fpu_sanitize: make an area that ring 3 wrote loadable without a fault (reserved bits cleared). */
+void fpu_sanitize(void *area);

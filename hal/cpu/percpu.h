@@ -1,0 +1,127 @@
+/* What belongs to one CPU, behind %gs in the kernel. Reached by nobody else without saying so.
+ *
+ * P1: %gs:0 holds this structure's own address (`self`) whenever the kernel runs, from cpu_init on.
+ * P2: tss.rsp0 is the top of the current thread's kernel stack. Interrupts from ring 3 and the
+ *     system-call entry both take it from here: there is no second copy to fall out of step.
+ * P3: preempt_count == 0 means that the current thread may be switched away at any interrupt. */
+#pragma once
+
+#include "hal/base/types.h"
+#include "hal/base/list.h"
+
+struct thread;
+
+#define MAX_CPUS 256
+
+/* 64-bit TSS (Intel SDM vol. 3, 7.7) */
+struct tss {
+	u32 reserved0;
+	u64 rsp0, rsp1, rsp2;
+	u64 reserved1;
+	u64 ist[7];
+	u64 reserved2;
+	u16 reserved3;
+	u16 iomap_base;
+} __packed;
+
+enum ist {
+	IST_DF = 1,
+	IST_NMI = 2,
+	IST_MC = 3,
+	IST_DB = 4
+};
+
+/* percpu->work: what is to be done before the next instruction in ring 3. */
+#define WORK_RESCHED BIT(0) /* another thread should run */
+#define WORK_SIGNAL BIT(1)  /* the current thread has a signal, a kill or a stop request */
+#define WORK_TRACE BIT(2)   /* the current thread's system calls are traced: slow path */
+
+#define HELD_LOCKS_MAX 16
+
+struct percpu {
+	struct percpu *self;          /* at 0 */
+	struct thread *current;       /* [c] */
+	u64 user_rsp;                 /* [c, interrupts off] scratch of the system-call entry */
+	u32 work;                     /* [c] WORK_*; copied from the thread at each switch */
+	u32 preempt_count;            /* [c] */
+	u32 cpu;                      /* [I] 0 .. MAX_CPUS-1 */
+	u32 apic_id;                  /* [I] */
+	bool in_irq;                  /* [c] an interrupt handler runs */
+	bool online;                  /* [I] */
+	struct tss tss __aligned(16); /* [c] rsp0 by sched, the rest [I] */
+	u64 gdt[10];                  /* [I] */
+	struct thread *fpu_owner; /* [c] whose extended state the registers hold; NULL: nobody's */
+	struct runq *runq;        /* [I] sched/runq.c */
+	void *frame_cache;        /* [I] vm/frame.c */
+	/* debug build: the spinlocks held, in the order taken */
+	u32 held_count;                              /* [c] */
+	const struct spinlock *held[HELD_LOCKS_MAX]; /* [c] */
+};
+
+extern struct percpu boot_percpu;
+extern struct percpu *percpu_table[MAX_CPUS]; /* [I] after a CPU is online */
+extern u32 cpu_count;                         /* online CPUs */
+
+#define PERCPU_OFFSET(field) offsetof(struct percpu, field)
+
+/* One %gs-relative instruction each, so no preemption can come between address and access. */
+#define this_cpu_read(field)                                                                 \
+	({                                                                                   \
+		__typeof__(((struct percpu *)0)->field) v_;                                  \
+		__asm__ volatile("mov %%gs:%c1, %0" : "=r"(v_) : "i"(PERCPU_OFFSET(field))); \
+		v_;                                                                          \
+	})
+
+/* this_cpu: valid until the next preemption; hold preemption off around its use. */
+static inline struct percpu *this_cpu(void)
+{
+	return this_cpu_read(self);
+}
+
+/* thread_current: the running thread. Not volatile: it never changes under one thread. */
+static inline struct thread *thread_current(void)
+{
+	struct thread *t;
+
+	__asm__("mov %%gs:%c1, %0" : "=r"(t) : "i"(PERCPU_OFFSET(current)));
+	return t;
+}
+
+void upcall_preempt(void);
+
+static inline void preempt_disable(void)
+{
+	__asm__ volatile("incl %%gs:%c0" ::"i"(PERCPU_OFFSET(preempt_count)) : "memory", "cc");
+}
+
+static inline void preempt_enable_no_resched(void)
+{
+	__asm__ volatile("decl %%gs:%c0" ::"i"(PERCPU_OFFSET(preempt_count)) : "memory", "cc");
+}
+
+/* preempt_check: switch now if it is wanted and allowed. */
+void preempt_check(void);
+
+static inline void preempt_enable(void)
+{
+	bool zero;
+
+	__asm__ volatile("decl %%gs:%c1"
+	                 : "=@ccz"(zero)
+	                 : "i"(PERCPU_OFFSET(preempt_count))
+	                 : "memory");
+	if (unlikely(zero && (this_cpu_read(work) & WORK_RESCHED)))
+		preempt_check();
+}
+
+/* work_set: add WORK_ bits of this CPU. One instruction: safe against interrupts. */
+static inline void work_set(u32 bits)
+{
+	__asm__ volatile("orl %0, %%gs:%c1" ::"r"(bits), "i"(PERCPU_OFFSET(work)) : "memory", "cc");
+}
+
+static inline void work_clear(u32 bits)
+{
+	__asm__ volatile("andl %0, %%gs:%c1" ::"r"(~bits), "i"(PERCPU_OFFSET(work))
+	                 : "memory", "cc");
+}
