@@ -23,6 +23,15 @@ PYTHON ?= python3
 export SOURCE_DATE_EPOCH ?= 1704067200
 export PYTHONDONTWRITEBYTECODE := 1
 
+# remember: a file that changes only when the text $(2) does; what depends on it is then rebuilt.
+define remember
+$(1): FORCE
+	@mkdir -p $$(@D)
+	@printf '%s\n' '$(2)' | cmp -s - $$@ || printf '%s\n' '$(2)' >$$@
+endef
+.PHONY: FORCE
+FORCE:
+
 # --- the kernel -----------------------------------------------------------------------------------
 
 kernel_src := $(sort $(shell find hal vm sched kernel -name '*.[cS]'))
@@ -68,23 +77,59 @@ $(BUILD)/font.psf: $(FONT)
 	@mkdir -p $(@D)
 	$(Q)gzip -dc $< >$@
 
-# remember: a file that changes only when the text $(2) does; what depends on it is then rebuilt.
-define remember
-$(1): FORCE
-	@mkdir -p $$(@D)
-	@printf '%s\n' '$(2)' | cmp -s - $$@ || printf '%s\n' '$(2)' >$$@
-endef
-.PHONY: FORCE
-FORCE:
 $(eval $(call remember,$(BUILD)/kernel.flags,$(CLANG) $(KERNEL_CFLAGS)))
 $(eval $(call remember,$(BUILD)/kernel.list,$(KERNEL_LDFLAGS) $(kernel_obj)))
 
 -include $(kernel_obj:.o=.d)
 
+# --- programs and the root file system --------------------------------------------------------------
+
+# Everything that runs in ring 3: static, by musl. user/init/ is one program; every other file of
+# user/bin/ and testsuite/prog/ is one each. A first line `/* cflags: ... */` adds flags for it.
+USER_CFLAGS := -static -O2 -g0 -std=gnu11 -I. -Wall -Wextra -Werror -MMD -MP $(flavour_flags)
+file_cflags = $(shell sed -n '1s,^/\* cflags: \(.*\) \*/$$,\1,p' $(1))
+
+init_src := $(sort $(wildcard user/init/*.c))
+init := $(if $(init_src),$(BUILD)/user/init/init)
+bin_src := $(sort $(wildcard user/bin/*.c user/bin/*.S))
+bin := $(addprefix $(BUILD)/,$(basename $(bin_src)))
+prog_src := $(if $(filter testing,$(FLAVOUR)),$(sort $(wildcard testsuite/prog/*.[cS])))
+prog := $(addprefix $(BUILD)/,$(basename $(prog_src)))
+
+$(BUILD)/user/init/init: $(init_src) $(BUILD)/user.flags $(BUILD)/user.list
+	$(call say,USER,$@)
+	@mkdir -p $(@D)
+	$(Q)$(MUSL_GCC) $(USER_CFLAGS) -MF $@.d -MT $@ -o $@ $(init_src)
+
+define user_rule
+$(BUILD)/$(basename $(1)): $(1) $(BUILD)/user.flags
+	$$(call say,USER,$$<)
+	@mkdir -p $$(@D)
+	$(Q)$(MUSL_GCC) $(USER_CFLAGS) -MF $$@.d -MT $$@ -o $$@ $$< $$(call file_cflags,$$<)
+endef
+$(foreach f,$(bin_src) $(prog_src),$(eval $(call user_rule,$(f))))
+-include $(addsuffix .d,$(init) $(bin) $(prog))
+
+BUSYBOX ?= /bin/busybox
+BASH_STATIC ?= /bin/bash-static
+root_programs := $(if $(init),sbin/init=$(init)) \
+	$(foreach p,$(bin),bin/$(notdir $(p))=$(p)) \
+	$(foreach p,$(prog),test/$(notdir $(p))=$(p)) \
+	$(if $(filter testing,$(FLAVOUR)),bin/bash=$(BASH_STATIC))
+root_skeleton := $(shell find user/root -type f 2>/dev/null)
+
+$(BUILD)/root.cpio: $(init) $(bin) $(prog) $(BUSYBOX) $(root_skeleton) $(BUILD)/user.list \
+		testsuite/lib/mkroot.py testsuite/lib/bulkhead/cpio.py
+	$(call say,CPIO,$@)
+	$(Q)$(PYTHON) testsuite/lib/mkroot.py -o $@ -b $(BUSYBOX) -s user/root $(root_programs)
+
+$(eval $(call remember,$(BUILD)/user.flags,$(MUSL_GCC) $(USER_CFLAGS)))
+$(eval $(call remember,$(BUILD)/user.list,$(root_programs) $(root_skeleton)))
+
 # --- goals ----------------------------------------------------------------------------------------
 
 .PHONY: all clean
-all: kernel
+all: kernel $(BUILD)/root.cpio
 
 clean:
 	rm -rf $(BUILD) compile_commands.json

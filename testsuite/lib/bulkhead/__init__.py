@@ -1,0 +1,1 @@
+"""What the runner, the tests and the build share: archives, disk images, machines, TAP."""
