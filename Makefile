@@ -42,11 +42,13 @@ flavour_flags += -DBULKHEAD_TESTING -DBULKHEAD_DEBUG
 endif
 kernel_obj := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(kernel_src))))
 
+# Linux's own ABI headers (package linux-libc-dev), behind the compiler's freestanding ones.
+ABI_INCLUDES := -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include
 KERNEL_CFLAGS := --target=x86_64-unknown-none-elf -std=gnu11 -O2 -g -I. -MMD -MP \
 	-ffreestanding -fPIE -fvisibility=hidden -fdirect-access-external-data \
 	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-omit-frame-pointer \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -fno-strict-aliasing \
-	-Wall -Wextra -Werror -Wno-unused-parameter $(flavour_flags)
+	-Wall -Wextra -Werror -Wno-unused-parameter $(flavour_flags) $(ABI_INCLUDES)
 KERNEL_LDFLAGS := -pie --no-dynamic-linker -z text -z separate-code -z max-page-size=4096 \
 	-z norelro -z noexecstack --build-id=none --fatal-warnings
 

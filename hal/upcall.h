@@ -22,11 +22,11 @@ void upcall_exception(struct trapframe *tf, u64 addr);
 /* The one-shot timer of this CPU fired. Interrupt context, interrupts off. */
 void upcall_timer(bool from_user);
 
-/* On the way back to ring 3 with work pending (percpu->work != 0). Interrupts on.
+/* On the way back to ring 3 with work pending (current_work() != 0). Interrupts on.
  * Handles rescheduling, signals and kill requests; may not return. */
 void upcall_user_work(struct trapframe *tf);
 
-/* A preemption point was reached with percpu->need_resched set and preemption allowed:
+/* A preemption point was reached with WORK_RESCHED set and preemption allowed:
  * the end of an interrupt, or the last preempt_enable. */
 void upcall_preempt(void);
 

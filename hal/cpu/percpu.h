@@ -31,10 +31,16 @@ enum ist {
 	IST_DB = 4
 };
 
-/* percpu->work: what is to be done before the next instruction in ring 3. */
+/* The part of struct thread (sched/thread.h) that hal knows: its first member. */
+struct cpu_thread {
+	u32 work;	/* [atomic] WORK_*: what is to be done before its next instruction in ring 3 */
+	u32 pad;
+	u64 kstack_top; /* [I] */
+};
+
 #define WORK_RESCHED BIT(0) /* another thread should run */
-#define WORK_SIGNAL BIT(1)  /* the current thread has a signal, a kill or a stop request */
-#define WORK_TRACE BIT(2)   /* the current thread's system calls are traced: slow path */
+#define WORK_SIGNAL  BIT(1) /* a signal, a kill or a stop request */
+#define WORK_TRACE   BIT(2) /* its system calls are traced */
 
 #define HELD_LOCKS_MAX 16
 
@@ -42,7 +48,6 @@ struct percpu {
 	struct percpu *self;          /* at 0 */
 	struct thread *current;       /* [c] */
 	u64 user_rsp;                 /* [c, interrupts off] scratch of the system-call entry */
-	u32 work;                     /* [c] WORK_*; copied from the thread at each switch */
 	u32 preempt_count;            /* [c] */
 	u32 cpu;                      /* [I] 0 .. MAX_CPUS-1 */
 	u32 apic_id;                  /* [I] */
@@ -87,8 +92,6 @@ static inline struct thread *thread_current(void)
 	return t;
 }
 
-void upcall_preempt(void);
-
 static inline void preempt_disable(void)
 {
 	__asm__ volatile("incl %%gs:%c0" ::"i"(PERCPU_OFFSET(preempt_count)) : "memory", "cc");
@@ -99,6 +102,12 @@ static inline void preempt_enable_no_resched(void)
 	__asm__ volatile("decl %%gs:%c0" ::"i"(PERCPU_OFFSET(preempt_count)) : "memory", "cc");
 }
 
+/* current_work: the WORK_ bits of the running thread. */
+static inline u32 current_work(void)
+{
+	return __atomic_load_n(&((struct cpu_thread *)thread_current())->work, __ATOMIC_RELAXED);
+}
+
 /* preempt_check: switch now if it is wanted and allowed. */
 void preempt_check(void);
 
@@ -107,21 +116,9 @@ static inline void preempt_enable(void)
 	bool zero;
 
 	__asm__ volatile("decl %%gs:%c1"
-	                 : "=@ccz"(zero)
-	                 : "i"(PERCPU_OFFSET(preempt_count))
-	                 : "memory");
-	if (unlikely(zero && (this_cpu_read(work) & WORK_RESCHED)))
+			 : "=@ccz"(zero)
+			 : "i"(PERCPU_OFFSET(preempt_count))
+			 : "memory");
+	if (zero && unlikely(current_work() & WORK_RESCHED))
 		preempt_check();
-}
-
-/* work_set: add WORK_ bits of this CPU. One instruction: safe against interrupts. */
-static inline void work_set(u32 bits)
-{
-	__asm__ volatile("orl %0, %%gs:%c1" ::"r"(bits), "i"(PERCPU_OFFSET(work)) : "memory", "cc");
-}
-
-static inline void work_clear(u32 bits)
-{
-	__asm__ volatile("andl %0, %%gs:%c1" ::"r"(~bits), "i"(PERCPU_OFFSET(work))
-	                 : "memory", "cc");
 }

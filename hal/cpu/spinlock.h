@@ -98,7 +98,7 @@ static inline void spin_unlock_irq(struct spinlock *l, bool was_on)
 {
 	spin_unlock_no_resched(l);
 	irq_restore(was_on);
-	if (unlikely(this_cpu_read(work) & WORK_RESCHED))
+	if (unlikely(current_work() & WORK_RESCHED))
 		preempt_check();
 }
 

@@ -1,0 +1,107 @@
+/* An address space: what ring 3 may touch, as regions in a tree, and the tables that follow from them.
+ *
+ * A1: regions do not overlap, are page-aligned, and lie within [USER_MIN, USER_MAX).
+ * A2: a page that is mapped lies in a region, with no more rights than the region's.
+ * A3: neighbours that could be one region are one.
+ * vm never sleeps: the lock is a spinlock, and what needs memory that is not there says -ENOMEM. */
+#pragma once
+
+#include "hal/base/types.h"
+#include "hal/base/tree.h"
+#include "hal/cpu/spinlock.h"
+#include "vm/object.h"
+#include "vm/pmap.h"
+
+struct file; /* opaque: what a mapped file's region keeps for /proc (see aspace_file_ops) */
+
+enum region_flags {
+	REGION_SHARED = 1, /* writes go to the object */
+	REGION_STACK = 2,  /* grows downwards on touch */
+	REGION_HEAP = 4,   /* brk */
+	REGION_NORESERVE = 8,
+	REGION_VDSO = 16,
+};
+
+struct region {
+	struct tree_node node;   /* [a] by start */
+	vaddr_t start, end;      /* [a] */
+	u32 prot;                /* [a] VM_READ | VM_WRITE | VM_EXEC */
+	u32 max_prot;            /* [I] what mprotect may grant (a read-only shared file: no VM_WRITE) */
+	u32 flags;               /* [I] REGION_* */
+	struct vmobject *object; /* [I] NULL: anonymous private */
+	u64 offset;              /* [a] bytes into the object that start maps to */
+	struct file *file;       /* [I] a counted reference, or NULL */
+};
+
+struct aspace {
+	u32 refs;               /* [atomic] */
+	struct spinlock lock;   /* RANK_ASPACE; "a" above */
+	struct tree regions;    /* [a] */
+	struct pmap pmap;       /* [a] */
+	u64 size;               /* [a] bytes mapped, for RLIMIT_AS and /proc */
+	u32 region_count;       /* [a] */
+	vaddr_t brk_start, brk; /* [a] */
+	vaddr_t mmap_base;      /* [I] mmap goes downwards from here */
+	vaddr_t stack_top;      /* [I] */
+	u64 stack_limit;        /* [I] bytes that the stack may grow to */
+	/* for /proc/PID/{cmdline,environ,stat} [I] after exec */
+	vaddr_t arg_start, arg_end, env_start, env_end, code_start, code_end;
+};
+
+/* aspace_init: FILE_GET and FILE_PUT count references to region->file, which vm never looks into. */
+void aspace_init(void (*file_get)(struct file *), void (*file_put)(struct file *));
+
+int aspace_create(struct aspace **ret);
+void aspace_get(struct aspace *as);
+void aspace_put(struct aspace *as); /* the last unmaps all; may be called by the thread that ran on it */
+
+struct map_request {
+	vaddr_t addr; /* hint, or the address with fixed */
+	u64 len;      /* bytes, page-aligned, not 0 */
+	u32 prot, max_prot;
+	u32 flags;               /* REGION_* */
+	bool fixed;              /* replaces what is there */
+	bool noreplace;          /* with fixed: -EEXIST when something is there */
+	struct vmobject *object; /* a reference is taken on success */
+	u64 offset;
+	struct file *file; /* a reference is taken on success */
+};
+
+/* aspace_map => 0 and the address; -ENOMEM, -EINVAL, -EEXIST, -EACCES (writable and executable at once) */
+int aspace_map(struct aspace *as, const struct map_request *req, vaddr_t *ret_addr);
+int aspace_unmap(struct aspace *as, vaddr_t addr, u64 len);
+/* aspace_protect => 0; -ENOMEM (a hole in the range: what lies before it stays as it was); -EACCES; -EINVAL
+ */
+int aspace_protect(struct aspace *as, vaddr_t addr, u64 len, u32 prot);
+/* aspace_brk => the break after the call (the old one when it could not be moved) */
+vaddr_t aspace_brk(struct aspace *as, vaddr_t want);
+int aspace_remap(struct aspace *as, vaddr_t addr, u64 old_len, u64 new_len, bool may_move, vaddr_t fixed_to,
+                 vaddr_t *ret_addr);
+/* aspace_discard: MADV_DONTNEED: drop private pages; the next touch finds zeroes or the file. */
+int aspace_discard(struct aspace *as, vaddr_t addr, u64 len);
+
+/* aspace_fork: a copy with shared frames; private pages become copy-on-write on both sides. => 0 or -ENOMEM
+ */
+int aspace_fork(struct aspace *as, struct aspace **ret);
+
+/* The address space of the running thread. */
+struct aspace *aspace_current(void);
+
+/* aspace_fault: a touch of ADDR that the tables did not allow. ACCESS is one of VM_READ, VM_WRITE, VM_EXEC.
+ * => 0 when the access may be tried again; -EFAULT no region (SEGV_MAPERR); -EACCES region forbids
+ * (SEGV_ACCERR); -ENXIO behind the end of the object (SIGBUS); -ENOMEM */
+int aspace_fault(struct aspace *as, vaddr_t addr, u32 access);
+
+/* aspace_write, aspace_read: reach into a space that need not be the current one (exec, ptrace, /proc).
+ * => 0 or the errors of aspace_fault */
+int aspace_write(struct aspace *as, vaddr_t va, const void *buf, size_t n);
+int aspace_read(struct aspace *as, vaddr_t va, void *buf, size_t n);
+
+/* aspace_for_each: FN for each region in order of address, with the lock held. FN => false ends the walk. */
+void aspace_for_each(struct aspace *as, bool (*fn)(const struct region *r, void *arg), void *arg);
+u64 aspace_resident(struct aspace *as); /* pages */
+
+/* Boot switches: norandmaps, wx=allow. */
+extern bool aspace_randomize, aspace_allow_wx;
+/* aspace_random: a page-aligned offset of BITS random bits; 0 with norandmaps. */
+u64 aspace_random(u32 bits);

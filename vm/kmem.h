@@ -1,0 +1,24 @@
+/* The kernel heap: caches of equal objects, and kmalloc over them. Never sleeps. Not from interrupts.
+ * The testing build fills freed objects and ends each with a red zone: a double free, a write behind the end
+ * and a write after free are found at the next free or allocation (mission B5). */
+#pragma once
+
+#include "hal/base/types.h"
+
+struct kmem_cache;
+
+void kmem_init(void);
+
+/* kmem_cache_create: objects of SIZE bytes, aligned to ALIGN (a power of two, at most 64). Panics when it
+ * fails: caches are made at boot. */
+struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align);
+void *kmem_cache_alloc(struct kmem_cache *c); /* => NULL when memory has run out */
+void kmem_cache_free(struct kmem_cache *c, void *p);
+
+/* kmalloc: any size; 16-byte aligned, from 4096 on page-aligned. => NULL when memory has run out */
+void *kmalloc(size_t size);
+void *kzalloc(size_t size);
+void kfree(void *p); /* NULL is fine */
+char *kstrdup(const char *s);
+
+u64 kmem_bytes_used(void); /* by living objects; for leak accounting */

@@ -1,0 +1,78 @@
+/* Page tables (Intel SDM vol. 3, 4.5). pmap.c is the only file that knows the bits of an entry.
+ *
+ * M1: entries 256..511 of every top-level table are the same, filled in at boot and never changed.
+ * M2: nothing is writable and executable at once, unless PROT_WX was allowed for ring 3 at boot.
+ * M3: a user mapping of a frame holds one reference to it.
+ * M4: a table that has become empty is given back (its count is in its frame's record).
+ * Locks: the caller serialises changes of one pmap (aspace->lock); the kernel's half has its own. */
+#pragma once
+
+#include "hal/base/types.h"
+#include "efi/bootinfo.h"
+
+#define USER_MIN 0x10000UL
+#define USER_MAX 0x7ffffffff000UL /* first address behind user space */
+
+enum vm_prot {
+	VM_READ = 1,
+	VM_WRITE = 2,
+	VM_EXEC = 4,
+	VM_USER = 8, /* set by pmap for user mappings */
+	VM_UNCACHED = 16,
+	VM_WRITECOMB = 32,
+};
+
+struct pmap {
+	paddr_t root; /* [I] top-level table */
+	u64 tables;   /* [aspace lock] table frames below the root */
+};
+
+/* pmap_init: build the kernel's tables from the boot contract, load them, drop the stub's. */
+void pmap_init(const struct bootinfo *bi);
+
+int pmap_create(struct pmap *pm);    /* => 0 or -ENOMEM */
+void pmap_destroy(struct pmap *pm);  /* all user mappings must be gone; not the active one */
+void pmap_activate(struct pmap *pm); /* preemption off */
+void pmap_activate_kernel(void);     /* a table without any user mapping */
+
+/* pmap_enter: map the page at VA to PA, replacing what was there; takes over the caller's reference to PA
+ * (on failure it stays the caller's). => 0 or -ENOMEM */
+int pmap_enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot);
+
+/* pmap_remove: unmap [start, end) and drop the frames' references after the flush. */
+void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end);
+
+/* pmap_protect: limit or widen existing entries of [start, end) to PROT. Pages of which the frame is shared
+ * (refs > 1) stay read-only if !SHARED: the fault handler makes them writable. */
+void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool shared);
+
+/* pmap_query => true, with the frame and protection of VA's page, when present. */
+bool pmap_query(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
+
+/* pmap_fork: share every present page of [start, end) with DST; when COW, write-protect both sides.
+ * => 0 or -ENOMEM (DST then holds a part, to be removed by the caller) */
+int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bool cow);
+
+/* pmap_resident: pages present in [start, end). */
+u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end);
+
+/* pmap_move: move entries [from, from+len) to [to, to+len), which is empty. => 0 or -ENOMEM, nothing moved */
+int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len);
+
+/* The kernel's half, below the dynamic area only: no reference counts. */
+int pmap_kernel_enter(vaddr_t va, paddr_t pa, u32 prot);
+paddr_t pmap_kernel_remove(vaddr_t va); /* => what was mapped, or 0 */
+bool pmap_kernel_query(vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
+
+/* The dynamic area's bounds, at a new place each boot. */
+extern vaddr_t pmap_dynamic_start, pmap_dynamic_end;
+
+/* pmap_identity_begin/end: firmware's own view: runtime services' memory at its physical addresses,
+ * under the kernel's half. Interrupts off between the two. */
+int pmap_identity_init(const struct boot_mem *map, u64 count);
+void pmap_identity_begin(void);
+void pmap_identity_end(void);
+
+/* pmap_audit: walk the live kernel tables (mission B3). FN sees each run of equal protection. */
+typedef void (*pmap_audit_fn)(vaddr_t start, vaddr_t end, paddr_t pa, u32 prot, void *arg);
+void pmap_audit(struct pmap *pm, pmap_audit_fn fn, void *arg);
