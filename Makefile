@@ -128,10 +128,56 @@ $(BUILD)/root.cpio: $(init) $(bin) $(prog) $(BUSYBOX) $(root_skeleton) $(BUILD)/
 $(eval $(call remember,$(BUILD)/user.flags,$(MUSL_GCC) $(USER_CFLAGS)))
 $(eval $(call remember,$(BUILD)/user.list,$(root_programs) $(root_skeleton)))
 
+# --- the one file: BOOTX64.EFI ------------------------------------------------------------------------
+
+EFI_INCLUDE ?= /usr/include/efi
+LLD_LINK ?= lld-link
+OBJCOPY ?= llvm-objcopy
+CMDLINE ?=
+
+efi_src := $(sort $(wildcard efi/*.c efi/*.S))
+efi_obj := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(efi_src))))
+EFI_CFLAGS := --target=x86_64-unknown-windows -std=gnu11 -O2 -g -I. -MMD -MP -ffreestanding \
+	-fshort-wchar -mgeneral-regs-only -mno-red-zone -fno-stack-protector -mno-stack-arg-probe \
+	-fno-strict-aliasing -fno-asynchronous-unwind-tables -Wall -Wextra -Werror \
+	-isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/x86_64 -DHAVE_USE_MS_ABI
+EFI_LDFLAGS := /subsystem:efi_application /entry:efi_main /nodefaultlib /Brepro /machine:x64 \
+	/debug:none /align:4096 /filealign:4096
+
+$(BUILD)/efi/%.o: efi/%.c $(BUILD)/efi.flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(EFI_CFLAGS) -c -o $@ $<
+$(BUILD)/efi/%.o: efi/%.S $(BUILD)/efi.flags
+	$(call say,AS,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(EFI_CFLAGS) -I$(BUILD) -Iuser/root/etc -c -o $@ $<
+$(BUILD)/efi/payload.o: user/root/etc/os-release $(addprefix $(BUILD)/,cmdline kernel.stripped root.cpio)
+-include $(efi_obj:.o=.d)
+
+# Backtraces need the symbols; only gdb needs the rest, and it reads kernel.elf.
+$(BUILD)/kernel.stripped: $(BUILD)/kernel.elf
+	$(Q)$(OBJCOPY) --strip-debug $< $@
+
+$(BUILD)/BOOTX64.EFI: $(efi_obj) $(BUILD)/efi.flags
+	$(call say,EFI,$@)
+	$(Q)$(LLD_LINK) $(EFI_LDFLAGS) /out:$@ $(efi_obj)
+
+$(eval $(call remember,$(BUILD)/efi.flags,$(CLANG) $(EFI_CFLAGS) $(EFI_LDFLAGS)))
+$(eval $(call remember,$(BUILD)/cmdline,$(CMDLINE)))
+
+# --- the disk -------------------------------------------------------------------------------------------
+
+esp_files := $(shell find esp -type f)
+$(BUILD)/bulkhead.img: $(BUILD)/BOOTX64.EFI $(esp_files) testsuite/lib/mkimage.py \
+		testsuite/lib/bulkhead/image.py
+	$(call say,DISK,$@)
+	$(Q)$(PYTHON) testsuite/lib/mkimage.py $@ $< esp
+
 # --- goals ----------------------------------------------------------------------------------------
 
 .PHONY: all clean
-all: kernel $(BUILD)/root.cpio
+all: $(BUILD)/bulkhead.img
 
 clean:
 	rm -rf $(BUILD) compile_commands.json
