@@ -1,5 +1,6 @@
 /* Formatted output into a buffer (leaf).
- * Conversions: d i u x X p c s %, with - 0 width .precision (numbers or *) and h hh l ll z. Never allocates. */
+ * Conversions: d i u x X p c s %, with - 0 width .precision (numbers or *) and h hh l ll z.
+ * Never allocates. */
 #pragma once
 
 #include "hal/base/types.h"
