@@ -16,8 +16,8 @@ void upcall_syscall(struct trapframe *tf);
 bool upcall_page_fault(struct trapframe *tf, u64 addr);
 
 /* Any other exception, or an unresolved page fault, from ring 3. Interrupts on.
- * Ends in a signal to the current thread. Exceptions of the kernel itself panic in hal. */
-void upcall_exception(struct trapframe *tf, u64 addr);
+ * Ends in a signal to the current thread. ADDR is CR2 for a page fault, DR6 for a debug exception. Exceptions of the kernel itself panic in hal. */
+void upcall_exception(u32 vector, struct trapframe *tf, u64 addr);
 
 /* The one-shot timer of this CPU fired. Interrupt context, interrupts off. */
 void upcall_timer(bool from_user);

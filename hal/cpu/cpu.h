@@ -22,8 +22,9 @@ struct cpu_features {
 extern struct cpu_features cpu_features;
 
 /* cpu_init_boot: the boot CPU's GDT, TSS, IDT, %gs and features, in the order that lets an
- * exception be reported as early as possible. Called once, first, interrupts off. */
-void cpu_init_boot(void);
+ * exception be reported as early as possible. Called once, first, interrupts off; dmap_base is set. IMAGE_PHYS and IMAGE_VIRT
+ * as in the boot contract. */
+void cpu_init_boot(u64 image_phys, u64 image_virt);
 
 /* The system-call entry's registers, and CR0/CR4/EFER as V8 wants them. On each CPU. */
 void cpu_init_features(void);

@@ -20,3 +20,6 @@ int usercopy_cas32(u64 dst, u32 expect, u32 desired, u32 *ret_old);
 /* usercopy_fixup: the place to go on at when the instruction at RIP faults. => 0 when there is none
  */
 u64 usercopy_fixup(u64 rip);
+
+/* probe_read64: a word at any address of the kernel's own space. => 0, or -1 when it is not mapped */
+int probe_read64(u64 addr, u64 *ret);

@@ -1,0 +1,57 @@
+/* Extended state by XSAVE where the CPU has it, FXSAVE otherwise. */
+#include "hal/cpu/fpu.h"
+#include "hal/base/string.h"
+#include "hal/cpu/cpu.h"
+
+#define FXSAVE_SIZE   512
+#define XSAVE_HEADER  512 /* offset of XSTATE_BV (Intel SDM vol. 1, 13.4.2) */
+#define MXCSR_OFFSET  24
+#define MXCSR_DEFAULT 0x1f80
+#define MXCSR_VALID   0xffff
+#define FCW_DEFAULT   0x37f
+
+size_t fpu_size(void)
+{
+	return cpu_features.xcr0 ? cpu_features.xsave_size : FXSAVE_SIZE;
+}
+
+void fpu_init_area(void *area)
+{
+	memset(area, 0, fpu_size());
+	*(u16 *)area = FCW_DEFAULT;
+	*(u32 *)(area + MXCSR_OFFSET) = MXCSR_DEFAULT;
+	if (cpu_features.xcr0)
+		*(u64 *)(area + XSAVE_HEADER) = 3; /* x87 and SSE are given, the rest is initial */
+}
+
+void fpu_save(void *area)
+{
+	u32 lo = (u32)cpu_features.xcr0, hi = (u32)(cpu_features.xcr0 >> 32);
+
+	if (cpu_features.xsaveopt)
+		__asm__ volatile("xsaveopt64 (%0)" ::"r"(area), "a"(lo), "d"(hi) : "memory");
+	else if (cpu_features.xcr0)
+		__asm__ volatile("xsave64 (%0)" ::"r"(area), "a"(lo), "d"(hi) : "memory");
+	else
+		__asm__ volatile("fxsave64 (%0)" ::"r"(area) : "memory");
+}
+
+void fpu_restore(const void *area)
+{
+	u32 lo = (u32)cpu_features.xcr0, hi = (u32)(cpu_features.xcr0 >> 32);
+
+	if (cpu_features.xcr0)
+		__asm__ volatile("xrstor64 (%0)" ::"r"(area), "a"(lo), "d"(hi) : "memory");
+	else
+		__asm__ volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
+}
+
+void fpu_sanitize(void *area)
+{
+	*(u32 *)(area + MXCSR_OFFSET) &= MXCSR_VALID;
+	if (!cpu_features.xcr0)
+		return;
+	u64 *header = area + XSAVE_HEADER;
+	header[0] &= cpu_features.xcr0;
+	memset(&header[1], 0, 56); /* XCOMP_BV and the reserved words */
+}
