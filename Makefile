@@ -141,8 +141,7 @@ EFI_CFLAGS := --target=x86_64-unknown-windows -std=gnu11 -O2 -g -I. -MMD -MP -ff
 	-fshort-wchar -mgeneral-regs-only -mno-red-zone -fno-stack-protector -mno-stack-arg-probe \
 	-fno-strict-aliasing -fno-asynchronous-unwind-tables -Wall -Wextra -Werror \
 	-isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/x86_64 -DHAVE_USE_MS_ABI
-EFI_LDFLAGS := /subsystem:efi_application /entry:efi_main /nodefaultlib /Brepro /machine:x64 \
-	/debug:none /align:4096 /filealign:4096
+EFI_LDFLAGS := /subsystem:efi_application /entry:efi_main /nodefaultlib /Brepro /machine:x64
 
 $(BUILD)/efi/%.o: efi/%.c $(BUILD)/efi.flags
 	$(call say,CC,$<)
@@ -176,8 +175,32 @@ $(BUILD)/bulkhead.img: $(BUILD)/BOOTX64.EFI $(esp_files) testsuite/lib/mkimage.p
 
 # --- goals ----------------------------------------------------------------------------------------
 
-.PHONY: all clean
-all: $(BUILD)/bulkhead.img
+.PHONY: all image release testing run test clean deps
+image: $(BUILD)/bulkhead.img
+
+flavour = +$(Q)$(MAKE) BUILD=$(BUILD)/$(1) FLAVOUR=$(1) image
+# The words that the user gave, unexpanded: a CMD may hold a dollar sign.
+run_names := CMD ROOT MEM SMP CPU ACCEL APPEND QEMUFLAGS TIMEOUT VERBOSE LOG
+$(foreach n,$(run_names),$(if $(filter undefined,$(origin $(n))),,\
+	$(eval override $(n) := $$(value $(n)))$(eval export $(n))))
+
+all: release testing
+
+deps:
+	@./testsuite/deps
+
+release: deps
+	$(call flavour,release)
+
+testing: deps
+	$(call flavour,testing)
+
+run: release
+	@EFI=$(BUILD)/release/BOOTX64.EFI ./testsuite/boot
+
+test: export DEVELOP := 1
+test: testing
+	@./testsuite/run -b $(BUILD)/testing $(TESTS)
 
 clean:
 	rm -rf $(BUILD) compile_commands.json

@@ -5,6 +5,7 @@
 #define DEBUG_EXIT_PORT 0xf4 /* QEMU's isa-debug-exit */
 #define DEBUG_EXIT_FAILED 125
 #define COM1 0x3f8
+#define COM2 0x2f8
 #define COM_LINE_STATUS 5
 #define COM_TX_EMPTY 0x20
 #define ASCII_RS 0x1e        /* record separator */
@@ -13,12 +14,12 @@
 EFI_SYSTEM_TABLE *st;
 EFI_BOOT_SERVICES *bs;
 
-/* mark_serial: a watcher of COM1 sees where firmware's output ends and the kernel's begins. */
-static void mark_serial(void)
+/* mark_serial: a watcher of the line sees where firmware's output ends and the kernel's begins. */
+static void mark_serial(u16 port)
 {
-	for (int i = 0; i < 100000 && !(inb(COM1 + COM_LINE_STATUS) & COM_TX_EMPTY); i++)
+	for (int i = 0; i < 100000 && !(inb(port + COM_LINE_STATUS) & COM_TX_EMPTY); i++)
 		;
-	outb(COM1, ASCII_RS);
+	outb(port, ASCII_RS);
 }
 
 /* boot_prepare: all that may fail, and may be undone. */
@@ -44,8 +45,10 @@ static void __noreturn boot_jump(struct stub *s)
 {
 	s->info->tsc_exit = rdtsc();
 	memset(s->random, 0, sizeof(s->random));
-	if (exit_qemu)
-		mark_serial();
+	if (exit_qemu) {
+		mark_serial(COM1);
+		mark_serial(COM2);
+	}
 	stub_jump(s->cr3, s->entry, s->info->dmap_base + (u64)s->info, s->stack);
 }
 
