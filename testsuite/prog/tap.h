@@ -136,7 +136,7 @@ static UNUSED __attribute__((noreturn)) void tap_skip(const char *why)
 	do {                                                                                            \
 		i64 got_ = (i64)(got), want_ = (i64)(want);                                             \
 		if (got_ != want_) {                                                                    \
-			note("%s is %lld (0x%llx), not %lld (0x%llx)", #got, (long long)got_,           \
+			note("%.60s is %lld (0x%llx), not %lld (0x%llx)", #got, (long long)got_,        \
 			     (long long)got_, (long long)want_, (long long)want_);                      \
 			tap_failures++;                                                                 \
 		}                                                                                       \
@@ -357,6 +357,8 @@ int main(int argc, char **argv)
 	if (only[0] == '@' && role_main)
 		return role_main(argc, argv);
 	setrlimit(RLIMIT_CORE, &no_core);
+	for (int fd = 3; fd < 64; fd++)
+		close(fd);
 	tap_sort();
 	for (struct tap_test *t = __start_tap_tests; t < __stop_tap_tests; t++)
 		count += strstr(t->name, only) != NULL;
