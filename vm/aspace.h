@@ -31,6 +31,7 @@ struct region {
 	struct vmobject *object; /* [I] NULL: anonymous private */
 	u64 offset;              /* [a] bytes into the object that start maps to */
 	struct file *file;       /* [I] a counted reference, or NULL */
+	struct region *next_dead; /* [its taker] after removal: see regions_free */
 };
 
 struct aspace {
@@ -84,8 +85,6 @@ int aspace_discard(struct aspace *as, vaddr_t addr, u64 len);
  */
 int aspace_fork(struct aspace *as, struct aspace **ret);
 
-/* The address space of the running thread. */
-struct aspace *aspace_current(void);
 
 /* aspace_fault: a touch of ADDR that the tables did not allow. ACCESS is one of VM_READ, VM_WRITE, VM_EXEC.
  * => 0 when the access may be tried again; -EFAULT no region (SEGV_MAPERR); -EACCES region forbids

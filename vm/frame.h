@@ -51,8 +51,6 @@ static inline u32 frame_refs(paddr_t pa)
 	return atomic_load(&frame_of(pa)->refs);
 }
 
-/* Whether PA is RAM that has a record. */
-bool frame_valid(paddr_t pa);
 
 u64 frame_total(void); /* frames that the allocator ever owned */
 u64 frame_free_count(void);

@@ -22,3 +22,8 @@ void kfree(void *p); /* NULL is fine */
 char *kstrdup(const char *s);
 
 u64 kmem_bytes_used(void); /* by living objects; for leak accounting */
+
+#ifdef BULKHEAD_TESTING
+/* kmem_fail_after: the Nth allocation of heap or frames from now on fails, once; 0: none does. */
+void kmem_fail_after(u64 n);
+#endif

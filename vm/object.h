@@ -16,6 +16,7 @@ struct vmobject {
 	u32 height;              /* [lock] */
 };
 
+void object_init(void);
 int object_create(u64 size, struct vmobject **ret);
 void object_get(struct vmobject *o);
 void object_put(struct vmobject *o); /* the last frees the pages */

@@ -73,6 +73,7 @@ int pmap_identity_init(const struct boot_mem *map, u64 count);
 void pmap_identity_begin(void);
 void pmap_identity_end(void);
 
-/* pmap_audit: walk the live kernel tables (mission B3). FN sees each run of equal protection. */
+/* pmap_audit: walk a live table, both halves (mission B3). FN sees each page, of whatever size. PM NULL: the
+ * kernel's own table. */
 typedef void (*pmap_audit_fn)(vaddr_t start, vaddr_t end, paddr_t pa, u32 prot, void *arg);
 void pmap_audit(struct pmap *pm, pmap_audit_fn fn, void *arg);

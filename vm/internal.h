@@ -1,0 +1,18 @@
+/* What the files of vm/ share among themselves. */
+#pragma once
+
+#include "hal/base/types.h"
+#include "vm/pmap.h"
+
+/* Where the frame records are mapped; set by pmap_init. */
+extern vaddr_t pmap_frames_base;
+
+/* The testing build's `failalloc=n`: the nth allocation from now on fails. See kmem.c. */
+#ifdef BULKHEAD_TESTING
+bool kmem_fail_now(void);
+#else
+static inline bool kmem_fail_now(void)
+{
+	return false;
+}
+#endif

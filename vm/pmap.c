@@ -1,0 +1,644 @@
+/* Page tables of x86-64: four levels of 512 entries (Intel SDM vol. 3, 4.5.4). */
+#include "vm/pmap.h"
+#include "hal/base/assert.h"
+#include "hal/base/cmdline.h"
+#include "hal/base/dmap.h"
+#include "hal/base/log.h"
+#include "hal/base/string.h"
+#include "hal/cpu/cpu.h"
+#include "hal/cpu/random.h"
+#include "hal/cpu/spinlock.h"
+#include "kernel/abi/errno.h"
+#include "vm/frame.h"
+#include "vm/internal.h"
+
+/* The bits of an entry */
+#define PTE_P	   BIT(0)
+#define PTE_W	   BIT(1)
+#define PTE_U	   BIT(2)
+#define PTE_PWT	   BIT(3)
+#define PTE_PCD	   BIT(4)
+#define PTE_A	   BIT(5)
+#define PTE_D	   BIT(6)
+#define PTE_PS	   BIT(7) /* a large page, in levels 2 and 3 */
+#define PTE_G	   BIT(8)
+#define PTE_NOACCESS BIT(9) /* ours: holds a frame, but ring 3 may not touch it (PROT_NONE); P is clear */
+#define PTE_NX	   BIT(63)
+#define PTE_FRAME  0x000ffffffffff000UL
+
+#define ENTRIES	   512
+#define KERNEL_SLOT 256 /* first entry of the kernel's half */
+#define LEVEL_SHIFT(level) (PAGE_SHIFT + 9 * ((level)-1))
+#define LEVEL_SIZE(level) (1UL << LEVEL_SHIFT(level))
+
+/* The kernel's upper entries. The stub keeps the direct map below FRAMES_SLOT (boot contract). */
+#define DMAP_SLOT_END 320
+#define FRAMES_SLOT   320 /* and up to 31 further, at random */
+#define DYNAMIC_SLOT  384 /* and up to 63 further, at random */
+#define IMAGE_SLOT    511
+
+u64 dmap_base;
+vaddr_t pmap_frames_base, pmap_dynamic_start, pmap_dynamic_end;
+
+static paddr_t kernel_root;    /* [I] a table with no user half */
+static u64 nx_bit, global_bit; /* [I] what the CPU has */
+static struct spinlock kernel_lock = SPINLOCK_INIT("pmap kernel", RANK_KVA_TABLES);
+
+static inline u64 *table_at(paddr_t pa)
+{
+	return phys_to_virt(pa);
+}
+
+static inline u32 slot_of(vaddr_t va, u32 level)
+{
+	return va >> LEVEL_SHIFT(level) & (ENTRIES - 1);
+}
+
+static inline bool pte_valid(u64 e)
+{
+	return e & (PTE_P | PTE_NOACCESS);
+}
+
+static inline paddr_t pte_frame(u64 e)
+{
+	return e & PTE_FRAME;
+}
+
+static u64 pte_make(paddr_t pa, u32 prot)
+{
+	u64 e = pa | PTE_A | PTE_D;
+
+	if (!(prot & (VM_READ | VM_WRITE | VM_EXEC)))
+		return e | PTE_NOACCESS | PTE_U | nx_bit;
+	e |= PTE_P;
+	e |= prot & VM_WRITE ? PTE_W : 0;
+	e |= prot & VM_USER ? PTE_U : global_bit;
+	e |= prot & VM_EXEC ? 0 : nx_bit;
+	e |= prot & VM_UNCACHED ? PTE_PCD | PTE_PWT : 0;
+	e |= prot & VM_WRITECOMB ? PTE_PWT : 0; /* PAT entry 1, set by pat_init */
+	return e;
+}
+
+static u32 pte_prot(u64 e)
+{
+	if (!(e & PTE_P))
+		return VM_USER;
+	return VM_READ | (e & PTE_W ? VM_WRITE : 0) | (e & PTE_NX || !nx_bit ? 0 : VM_EXEC) |
+	       (e & PTE_U ? VM_USER : 0) | (e & PTE_PCD ? VM_UNCACHED : 0);
+}
+
+/* --- flushing --- */
+
+/* tlb_flush: drop translations of PM's [start, end). The one place that a shootdown will extend. */
+static void tlb_flush(const struct pmap *pm, vaddr_t start, vaddr_t end)
+{
+	if ((read_cr3() & PTE_FRAME) != pm->root)
+		return;
+	if (end - start > 32 * PAGE_SIZE) {
+		write_cr3(pm->root);
+		return;
+	}
+	for (vaddr_t va = start; va < end; va += PAGE_SIZE)
+		invlpg(va);
+}
+
+/* Frames unmapped, whose references are dropped only when no CPU can reach them any more. */
+#define GATHER_MAX 32
+struct gather {
+	struct pmap *pm;
+	vaddr_t start, end;
+	u32 count;
+	paddr_t frames[GATHER_MAX];
+};
+
+static void gather_flush(struct gather *g)
+{
+	if (g->start < g->end)
+		tlb_flush(g->pm, g->start, g->end);
+	for (u32 i = 0; i < g->count; i++)
+		frame_put(g->frames[i]);
+	g->count = 0;
+	g->start = ~0UL;
+	g->end = 0;
+}
+
+static void gather_add(struct gather *g, vaddr_t va, paddr_t pa)
+{
+	if (g->count == GATHER_MAX)
+		gather_flush(g);
+	g->start = MIN(g->start, va);
+	g->end = MAX(g->end, va + PAGE_SIZE);
+	g->frames[g->count++] = pa;
+}
+
+/* --- user tables: each table's frame counts its entries in frame->private (M4) --- */
+
+/* walk_find => the level-1 entry of VA, or NULL when a table on the way is missing. */
+static u64 *walk_find(paddr_t root, vaddr_t va)
+{
+	paddr_t table = root;
+
+	for (u32 level = 4; level > 1; level--) {
+		u64 e = table_at(table)[slot_of(va, level)];
+
+		if (!(e & PTE_P) || (e & PTE_PS))
+			return NULL;
+		table = pte_frame(e);
+	}
+	return &table_at(table)[slot_of(va, 1)];
+}
+
+/* walk_create: as walk_find, adding tables. => NULL: out of memory */
+static u64 *walk_create(struct pmap *pm, vaddr_t va)
+{
+	paddr_t table = pm->root;
+
+	for (u32 level = 4; level > 1; level--) {
+		u64 *e = &table_at(table)[slot_of(va, level)];
+
+		if (!(*e & PTE_P)) {
+			paddr_t new = frame_alloc_zeroed();
+
+			if (!new) {
+				return NULL;
+			}
+			*e = new | PTE_P | PTE_W | PTE_U | PTE_A;
+			frame_of(table)->private++;
+			pm->tables++;
+		}
+		table = pte_frame(*e);
+	}
+	return &table_at(table)[slot_of(va, 1)];
+}
+
+/* tables_trim: give back the tables on the way to VA that have no entry left. */
+static void tables_trim(struct pmap *pm, vaddr_t va)
+{
+	paddr_t path[5];
+
+	path[4] = pm->root;
+	u32 level = 4;
+	for (; level > 1; level--) {
+		u64 e = table_at(path[level])[slot_of(va, level)];
+
+		if (!(e & PTE_P))
+			break;
+		path[level - 1] = pte_frame(e);
+	}
+	for (; level < 4 && frame_of(path[level])->private == 0; level++) {
+		table_at(path[level + 1])[slot_of(va, level + 1)] = 0;
+		frame_of(path[level + 1])->private--;
+		pm->tables--;
+		frame_put(path[level]);
+	}
+}
+
+static inline void pte_set(u64 *pte, u64 e)
+{
+	paddr_t table = virt_to_phys((void *)ALIGN_DOWN((u64)pte, PAGE_SIZE));
+
+	if (!pte_valid(*pte) && pte_valid(e))
+		frame_of(table)->private++;
+	else if (pte_valid(*pte) && !pte_valid(e))
+		frame_of(table)->private--;
+	write_once(*pte, e);
+}
+
+/* leaf_table: the level-1 table that holds VA, or NULL; *RET_END is the first address behind what was looked at,
+ * so that a walk over a range skips what has no tables. */
+static u64 *leaf_table(paddr_t root, vaddr_t va, vaddr_t *ret_end)
+{
+	paddr_t table = root;
+
+	for (u32 level = 4; level > 1; level--) {
+		u64 e = table_at(table)[slot_of(va, level)];
+
+		*ret_end = ALIGN_DOWN(va, LEVEL_SIZE(level)) + LEVEL_SIZE(level);
+		if (!(e & PTE_P))
+			return NULL;
+		table = pte_frame(e);
+	}
+	return table_at(table);
+}
+
+/* for_each_leaf: BODY sees `table` (not NULL) and [va, stop) within it. */
+#define for_each_leaf(root, start, end, table, va, stop)                                                               \
+	for (vaddr_t va = (start), stop, next_; va < (end); va = next_)                                                \
+		for (u64 *table = leaf_table((root), va, &next_); (stop = MIN(next_, (end)), table); table = NULL)
+
+int pmap_create(struct pmap *pm)
+{
+	paddr_t root = frame_alloc();
+
+	if (!root)
+		return -ENOMEM;
+	u64 *table = table_at(root);
+	memset(table, 0, KERNEL_SLOT * sizeof(u64));
+	memcpy(table + KERNEL_SLOT, table_at(kernel_root) + KERNEL_SLOT, (ENTRIES - KERNEL_SLOT) * sizeof(u64)); /* M1 */
+	pm->root = root;
+	pm->tables = 0;
+	return 0;
+}
+
+void pmap_destroy(struct pmap *pm)
+{
+	assert(frame_of(pm->root)->private == 0 && pm->tables == 0);
+	assert((read_cr3() & PTE_FRAME) != pm->root);
+	frame_put(pm->root);
+	pm->root = 0;
+}
+
+void pmap_activate(struct pmap *pm)
+{
+	if ((read_cr3() & PTE_FRAME) != pm->root)
+		write_cr3(pm->root);
+}
+
+void pmap_activate_kernel(void)
+{
+	write_cr3(kernel_root);
+}
+
+int pmap_enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot)
+{
+	u64 *pte = walk_create(pm, va);
+
+	if (!pte) {
+		tables_trim(pm, va);
+		return -ENOMEM;
+	}
+	u64 old = *pte;
+	pte_set(pte, pte_make(pa, prot | VM_USER));
+	if (pte_valid(old)) {
+		tlb_flush(pm, va, va + PAGE_SIZE);
+		frame_put(pte_frame(old));
+	}
+	return 0;
+}
+
+void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
+{
+	struct gather g = {.pm = pm, .start = ~0UL};
+
+	for_each_leaf(pm->root, start, end, table, va, stop) {
+		vaddr_t first = va;
+		u32 left = (u32)frame_of(virt_to_phys(table))->private;
+
+		for (; va < stop && left; va += PAGE_SIZE) {
+			u64 *pte = &table[slot_of(va, 1)];
+
+			if (!pte_valid(*pte))
+				continue;
+			gather_add(&g, va, pte_frame(*pte));
+			pte_set(pte, 0);
+			left--;
+		}
+		va = first;
+		if (frame_of(virt_to_phys(table))->private == 0) {
+			gather_flush(&g); /* before the table itself may be used again */
+			tables_trim(pm, va);
+		}
+	}
+	gather_flush(&g);
+}
+
+void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool shared)
+{
+	for_each_leaf(pm->root, start, end, table, va, stop) {
+		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
+			u64 *pte = &table[slot_of(a, 1)];
+			u32 p = prot;
+
+			if (!pte_valid(*pte))
+				continue;
+			if (!shared && frame_refs(pte_frame(*pte)) > 1)
+				p &= ~VM_WRITE; /* F3 */
+			write_once(*pte, pte_make(pte_frame(*pte), p | VM_USER));
+		}
+	}
+	tlb_flush(pm, start, end);
+}
+
+bool pmap_query(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot)
+{
+	u64 *pte = walk_find(pm->root, va);
+
+	if (!pte || !pte_valid(*pte))
+		return false;
+	*ret_pa = pte_frame(*pte);
+	if (ret_prot)
+		*ret_prot = pte_prot(*pte);
+	return true;
+}
+
+int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bool cow)
+{
+	int err = 0;
+
+	for_each_leaf(src->root, start, end, table, va, stop) {
+		u64 *to = err ? NULL : walk_create(dst, va);
+
+		if (!to) {
+			tables_trim(dst, va);
+			err = -ENOMEM;
+			continue;
+		}
+		to -= slot_of(va, 1);
+		u64 added = 0;
+		for (u32 i = slot_of(va, 1), n = (u32)((stop - va) >> PAGE_SHIFT); n > 0; i++, n--) {
+			u64 e = table[i];
+
+			if (!pte_valid(e))
+				continue;
+			if (cow && (e & PTE_W)) {
+				e &= ~PTE_W;
+				write_once(table[i], e);
+			}
+			to[i] = e;
+			frame_get(pte_frame(e));
+			added++;
+		}
+		frame_of(virt_to_phys(to))->private += added;
+		if (!added)
+			tables_trim(dst, va);
+	}
+	if (cow)
+		tlb_flush(src, start, end);
+	return err;
+}
+
+u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end)
+{
+	u64 n = 0;
+
+	for_each_leaf(pm->root, start, end, table, va, stop) {
+		for (vaddr_t a = va; a < stop; a += PAGE_SIZE)
+			n += pte_valid(table[slot_of(a, 1)]);
+	}
+	return n;
+}
+
+int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
+{
+	/* First every table that the new place needs, then the moves, which cannot fail. */
+	for_each_leaf(pm->root, from, from + len, table, va, stop) {
+		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
+			if (!pte_valid(table[slot_of(a, 1)]) || walk_create(pm, a - from + to))
+				continue;
+			for (vaddr_t undo = to; undo < to + len; undo += LEVEL_SIZE(2))
+				tables_trim(pm, undo);
+			tables_trim(pm, to + len - 1);
+			return -ENOMEM;
+		}
+	}
+	for_each_leaf(pm->root, from, from + len, table, va, stop) {
+		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
+			u64 *pte = &table[slot_of(a, 1)];
+
+			if (!pte_valid(*pte))
+				continue;
+			pte_set(walk_find(pm->root, a - from + to), *pte);
+			pte_set(pte, 0);
+		}
+		tables_trim(pm, va);
+	}
+	tlb_flush(pm, from, from + len);
+	return 0;
+}
+
+/* --- the kernel's half --- */
+
+/* kernel_walk: the entry of VA at LEVEL, adding tables. Boot only, or kernel_lock held. => NULL: out of memory */
+static u64 *kernel_walk(vaddr_t va, u32 level, bool create)
+{
+	paddr_t table = kernel_root;
+
+	for (u32 l = 4; l > level; l--) {
+		u64 *e = &table_at(table)[slot_of(va, l)];
+
+		if (!(*e & PTE_P)) {
+			paddr_t new = create ? frame_alloc_zeroed() : 0;
+
+			if (!new)
+				return NULL;
+			*e = new | PTE_P | PTE_W | PTE_A;
+		}
+		assert(!(*e & PTE_PS));
+		table = pte_frame(*e);
+	}
+	return &table_at(table)[slot_of(va, level)];
+}
+
+int pmap_kernel_enter(vaddr_t va, paddr_t pa, u32 prot)
+{
+	int err = -ENOMEM;
+
+	spin_lock(&kernel_lock);
+	u64 *pte = kernel_walk(va, 1, true);
+	if (pte) {
+		assert(!(*pte & PTE_P));
+		*pte = pte_make(pa, prot);
+		err = 0;
+	}
+	spin_unlock(&kernel_lock);
+	return err;
+}
+
+paddr_t pmap_kernel_remove(vaddr_t va)
+{
+	paddr_t pa = 0;
+
+	spin_lock(&kernel_lock);
+	u64 *pte = kernel_walk(va, 1, false);
+	if (pte && (*pte & PTE_P)) {
+		pa = pte_frame(*pte);
+		*pte = 0;
+		invlpg(va);
+	}
+	spin_unlock(&kernel_lock);
+	return pa;
+}
+
+bool pmap_kernel_query(vaddr_t va, paddr_t *ret_pa, u32 *ret_prot)
+{
+	bool found = false;
+
+	spin_lock(&kernel_lock);
+	u64 *pte = kernel_walk(va, 1, false);
+	if (pte && (*pte & PTE_P)) {
+		found = true;
+		*ret_pa = pte_frame(*pte);
+		if (ret_prot)
+			*ret_prot = pte_prot(*pte);
+	}
+	spin_unlock(&kernel_lock);
+	return found;
+}
+
+/* --- boot --- */
+
+static void boot_map_page(vaddr_t va, paddr_t pa, u32 level, u32 prot)
+{
+	u64 *pte = kernel_walk(va, level, true);
+
+	if (!pte)
+		panic("out of memory for the kernel's page tables");
+	*pte = pte_make(pa, prot) | (level > 1 ? PTE_PS : 0);
+}
+
+/* Map [pa, pa+size) at VA by the largest pages that fit. */
+static void boot_map(vaddr_t va, paddr_t pa, u64 size, u32 prot, u32 max_level)
+{
+	while (size) {
+		u32 level = max_level;
+
+		while (level > 1 && ((va | pa) & (LEVEL_SIZE(level) - 1) || size < LEVEL_SIZE(level)))
+			level--;
+		boot_map_page(va, pa, level, prot);
+		va += LEVEL_SIZE(level);
+		pa += LEVEL_SIZE(level);
+		size -= LEVEL_SIZE(level);
+	}
+}
+
+static void map_ram(const struct bootinfo *bi)
+{
+	const struct boot_mem *map = phys_to_virt(bi->mem);
+	u32 max_level = cpu_features.page_1g ? 3 : 2;
+	paddr_t start = 0, end = 0;
+
+	/* Neighbouring entries of the map together, so that large pages fit. */
+	for (u64 i = 0; i <= bi->mem_count; i++) {
+		bool last = i == bi->mem_count;
+
+		if (!last && (map[i].type == BOOT_MEM_RESERVED || map[i].type == BOOT_MEM_MMIO))
+			continue;
+		if (last || map[i].base != end) {
+			boot_map(dmap_base + start, start, end - start, VM_READ | VM_WRITE, max_level);
+			start = last ? 0 : map[i].base;
+		}
+		end = last ? 0 : map[i].base + map[i].pages * PAGE_SIZE;
+	}
+}
+
+static void map_image(const struct bootinfo *bi)
+{
+	extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[], image_end[],
+		boot_stack_guard[];
+	const struct {
+		char *start, *end;
+		u32 prot;
+	} parts[] = {
+		{text_start, text_end, VM_READ | VM_EXEC},
+		{rodata_start, rodata_end, VM_READ},
+		{data_start, boot_stack_guard, VM_READ | VM_WRITE},
+		{boot_stack_guard + PAGE_SIZE, image_end, VM_READ | VM_WRITE},
+	};
+
+	for (u32 i = 0; i < ARRAY_SIZE(parts); i++)
+		boot_map((u64)parts[i].start, bi->image_phys + (u64)(parts[i].start - image_start),
+			 ALIGN_UP((u64)(parts[i].end - parts[i].start), PAGE_SIZE), parts[i].prot, 1);
+}
+
+/* PAT entry 1 (PWT alone) becomes write-combining (Intel SDM vol. 3, 11.12). */
+static void pat_init(void)
+{
+	const u32 MSR_PAT = 0x277;
+
+	wrmsr(MSR_PAT, (rdmsr(MSR_PAT) & ~0xff00UL) | 0x0100);
+}
+
+void pmap_init(const struct bootinfo *bi)
+{
+	bool fixed = cmdline_has(phys_to_virt(bi->cmdline), "nokaslr");
+	u64 random = fixed ? 0 : random_u64();
+	vaddr_t top = ~0UL << 47;
+
+	nx_bit = cpu_features.nx ? PTE_NX : 0;
+	global_bit = cpu_features.pge ? PTE_G : 0;
+	pat_init();
+	kernel_root = frame_alloc_zeroed();
+	if (!kernel_root)
+		panic("out of memory for the kernel's page tables");
+	pmap_frames_base = top + (FRAMES_SLOT - KERNEL_SLOT + random % 32) * LEVEL_SIZE(4);
+	pmap_dynamic_start = top + (DYNAMIC_SLOT - KERNEL_SLOT + (random >> 8) % 64) * LEVEL_SIZE(4) +
+			     (random >> 16) % 256 * LEVEL_SIZE(3);
+	pmap_dynamic_end = ALIGN_UP(pmap_dynamic_start + 1, LEVEL_SIZE(4));
+	map_ram(bi);
+	map_image(bi);
+	/* M1: the top-level entries of what will be mapped later, too. */
+	if (!kernel_walk(pmap_frames_base, 3, true) || !kernel_walk(pmap_dynamic_start, 3, true))
+		panic("out of memory for the kernel's page tables");
+	write_cr3(kernel_root);
+}
+
+/* --- firmware's view, for runtime services --- */
+static paddr_t identity_root, saved_root;
+
+static int identity_map(paddr_t pa, u64 pages)
+{
+	for (u64 i = 0; i < pages; i++, pa += PAGE_SIZE) {
+		paddr_t table = identity_root;
+
+		for (u32 level = 4; level > 1; level--) {
+			u64 *e = &table_at(table)[slot_of(pa, level)];
+
+			if (!(*e & PTE_P)) {
+				paddr_t new = frame_alloc_zeroed();
+
+				if (!new)
+					return -ENOMEM;
+				*e = new | PTE_P | PTE_W | PTE_A;
+			}
+			table = pte_frame(*e);
+		}
+		table_at(table)[slot_of(pa, 1)] = pa | PTE_P | PTE_W | PTE_A | PTE_D;
+	}
+	return 0;
+}
+
+int pmap_identity_init(const struct boot_mem *map, u64 count)
+{
+	struct pmap pm;
+	int err = pmap_create(&pm);
+
+	identity_root = err ? 0 : pm.root;
+	for (u64 i = 0; !err && i < count; i++)
+		if (map[i].type == BOOT_MEM_RUNTIME || map[i].type == BOOT_MEM_MMIO)
+			err = identity_map(map[i].base, map[i].pages);
+	return err;
+}
+
+void pmap_identity_begin(void)
+{
+	saved_root = read_cr3();
+	write_cr3(identity_root);
+}
+
+void pmap_identity_end(void)
+{
+	write_cr3(saved_root);
+}
+
+/* --- audit --- */
+static void audit_table(paddr_t table, u32 level, vaddr_t base, pmap_audit_fn fn, void *arg)
+{
+	for (u32 i = 0; i < ENTRIES; i++) {
+		u64 e = table_at(table)[i];
+		vaddr_t va = base + i * LEVEL_SIZE(level);
+
+		if (level == 4 && i >= KERNEL_SLOT)
+			va |= ~0UL << 47;
+		if (!(e & PTE_P))
+			continue;
+		if (level == 1 || (e & PTE_PS))
+			fn(va, va + LEVEL_SIZE(level), pte_frame(e), pte_prot(e), arg);
+		else
+			audit_table(pte_frame(e), level - 1, va, fn, arg);
+	}
+}
+
+void pmap_audit(struct pmap *pm, pmap_audit_fn fn, void *arg)
+{
+	audit_table(pm ? pm->root : kernel_root, 4, 0, fn, arg);
+}
