@@ -15,7 +15,7 @@
 #include "hal/upcall.h"
 
 #define WINDOW_NS (1 * NS_PER_MSEC)
-#define PAIRS 5 /* readings at each end of the window, of which the tightest counts */
+#define PAIRS 16 /* readings at each end of the window, of which the tightest counts */
 #define TICKS_MAX 0xffffffffU
 #define DELTA_MAX BIT(56) /* ns, two years: what a timer can be set to without overflow */
 
@@ -137,15 +137,19 @@ struct sample {
 	u32 ref, timer;
 };
 
-/* sample_once => how long it took, in TSC ticks: the shorter, the better it is one instant */
+/* sample_once: just behind a tick of the reference, whose ticks may be far apart.
+ * => how long it took, in TSC ticks: the shorter, the better it is one instant */
 static u64 sample_once(const struct reference *r, struct sample *ret)
 {
-	u64 before = rdtsc(), after;
+	u32 last = r->read();
+	u64 before;
 
-	ret->ref = r->read();
-	after = rdtsc();
+	do {
+		before = rdtsc();
+		ret->ref = r->read();
+	} while (ret->ref == last);
+	ret->tsc = rdtsc();
 	ret->timer = lapic_timer_read();
-	ret->tsc = before + (after - before) / 2;
 	return rdtsc() - before;
 }
 
