@@ -96,7 +96,7 @@ static void table_add(paddr_t pa)
 		klog(LOG_WARN, "acpi: %.4s: bad checksum, ignored", h->signature);
 		return;
 	}
-	klog(LOG_INFO, "acpi: %.4s %u bytes, revision %u", h->signature, h->length, h->revision, h->oem_id);
+	klog(LOG_INFO, "acpi: %.4s %u bytes, revision %u", h->signature, h->length, h->revision);
 	tables[table_count++] = h;
 }
 
