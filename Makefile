@@ -59,7 +59,7 @@ $(BUILD)/kernel.elf: $(kernel_obj) kernel/kernel.ld $(BUILD)/kernel.list
 	$(call say,LD,$@)
 	$(Q)$(LLD) $(KERNEL_LDFLAGS) -T kernel/kernel.ld -o $@ $(kernel_obj)
 
-kernel_cc_dirs := hal vm sched kernel testsuite/kern
+kernel_dirs := hal vm sched kernel testsuite/kern
 define kernel_rules
 $(BUILD)/$(1)/%.o: $(1)/%.c $(BUILD)/kernel.flags
 	$$(call say,CC,$$<)
@@ -70,7 +70,7 @@ $(BUILD)/$(1)/%.o: $(1)/%.S $(BUILD)/kernel.flags
 	@mkdir -p $$(@D)
 	$(Q)$(CLANG) $(KERNEL_CFLAGS) -I$(BUILD) -c -o $$@ $$<
 endef
-$(foreach d,$(kernel_cc_dirs),$(eval $(call kernel_rules,$(d))))
+$(foreach d,$(kernel_dirs),$(eval $(call kernel_rules,$(d))))
 
 # The screen's font, from Debian's console-setup-linux.
 FONT ?= /usr/share/consolefonts/Lat15-VGA16.psf.gz
@@ -175,7 +175,7 @@ $(BUILD)/bulkhead.img: $(BUILD)/BOOTX64.EFI $(esp_files) testsuite/lib/mkimage.p
 
 # --- goals ----------------------------------------------------------------------------------------
 
-.PHONY: all image release testing run test clean deps
+.PHONY: all image release testing run test check bench-boot gdb help clean deps
 image: $(BUILD)/bulkhead.img
 
 flavour = +$(Q)$(MAKE) BUILD=$(BUILD)/$(1) FLAVOUR=$(1) image
@@ -185,6 +185,28 @@ $(foreach n,$(run_names),$(if $(filter undefined,$(origin $(n))),,\
 	$(eval override $(n) := $$(value $(n)))$(eval export $(n))))
 
 all: release testing
+
+define help_text
+make                 both flavours: build/release and build/testing, each with BOOTX64.EFI,
+                     bulkhead.img (a disk to boot from) and kernel.elf (for gdb)
+make run             boot it in QEMU; this terminal becomes its console (Ctrl-] stops the machine)
+make run CMD='...'   run one shell command line, print what it prints, end with its status
+                     (./testsuite/boot CMD='...' gives the status itself)
+    ROOT=folder      laid over the root file system
+    MEM= SMP= CPU= ACCEL= APPEND= QEMUFLAGS= TIMEOUT= VERBOSE=1 LOG=file
+                     see ./testsuite/boot --help
+make test            everything: host, guest, scenarios   (TESTS='host/* guest' for some)
+make check           format, who includes whom, static analysis
+make bench-boot      instructions from the stub to pid 1, and memory in use
+make gdb             stop at the kernel's first line, under gdb
+make compile_commands.json
+make deps            install what is missing (Debian); called by all of the above
+make clean
+Variables: BUILD=folder  CMDLINE='words built into the file'  V=1 (show commands)
+endef
+export help_text
+help:
+	@printf '%s\n' "$$help_text"
 
 deps:
 	@./testsuite/deps
@@ -198,9 +220,31 @@ testing: deps
 run: release
 	@EFI=$(BUILD)/release/BOOTX64.EFI ./testsuite/boot
 
-test: export DEVELOP := 1
+test check gdb: export DEVELOP := 1
 test: testing
 	@./testsuite/run -b $(BUILD)/testing $(TESTS)
+
+bench-boot: release
+	@EFI=$(BUILD)/release/BOOTX64.EFI $(PYTHON) testsuite/lib/bench_boot.py
+
+gdb: testing
+	@./testsuite/gdb/run $(BUILD)/testing
+
+# What is committed, and what is about to be.
+ours = $(shell git ls-files -co --exclude-standard -- $(1))
+check: deps
+	$(Q)clang-format --dry-run -Werror $(call ours,'*.c' '*.h')
+	$(Q)$(PYTHON) testsuite/lib/check_includes.py
+	$(Q)cppcheck --quiet --enable=warning,portability --inline-suppr --suppress=comparePointers \
+		--std=c11 -D__x86_64__ -I. --error-exitcode=1 $(call ours,$(addsuffix /*.c,$(kernel_dirs) efi))
+
+# For editors and clang-tidy.
+compile_command = {"directory": "$(CURDIR)", "file": "$(2)", "command": "$(1) -c $(2)"},
+compile_commands.json: FORCE
+	$(Q){ echo '['; printf '%s\n' \
+		$(foreach f,$(kernel_src),'$(call compile_command,$(CLANG) $(KERNEL_CFLAGS),$(f))') \
+		$(foreach f,$(efi_src),'$(call compile_command,$(CLANG) $(EFI_CFLAGS),$(f))') | \
+		sed '$$s/,$$//'; echo ']'; } >$@
 
 clean:
 	rm -rf $(BUILD) compile_commands.json

@@ -19,7 +19,7 @@
 
 #include "hal/base/types.h"
 
-#define BOOTINFO_MAGIC	 0x444145484b4c5542UL /* "BULKHEAD", little-endian */
+#define BOOTINFO_MAGIC 0x444145484b4c5542UL /* "BULKHEAD", little-endian */
 #define BOOTINFO_VERSION 1
 #define BOOT_CMDLINE_MAX 2048 /* bytes, the terminator included; longer is refused by the stub */
 
@@ -53,32 +53,31 @@ struct boot_framebuffer {
 struct bootinfo {
 	u64 magic;
 	u32 version;
-	u32 size;	  /* of this structure, bytes */
-	u64 image_phys;	  /* where the image lies, page-aligned */
-	u64 image_virt;	  /* where its first page is mapped (slide included) */
-	u64 image_size;	  /* bytes, bss included, a multiple of the page size */
-	u64 image_slide;  /* image_virt minus the linked address */
-	u64 dmap_base;	  /* virtual address of physical 0, 1 GiB aligned */
-	u64 mem;	  /* struct boot_mem[mem_count] */
+	u32 size;        /* of this structure, bytes */
+	u64 image_phys;  /* where the image lies, page-aligned */
+	u64 image_virt;  /* where its first page is mapped (slide included) */
+	u64 image_size;  /* bytes, bss included, a multiple of the page size */
+	u64 image_slide; /* image_virt minus the linked address */
+	u64 dmap_base;   /* virtual address of physical 0, 1 GiB aligned */
+	u64 mem;         /* struct boot_mem[mem_count] */
 	u64 mem_count;
-	u64 cmdline;	  /* NUL-terminated; built-in, then \cmdline.txt, then load options, by spaces */
+	u64 cmdline;      /* NUL-terminated; built-in, then \cmdline.txt, then load options, by spaces */
 	u64 cmdline_size; /* bytes, terminator included */
-	u64 initrd;	  /* the built-in .initrd section's cpio; 0 when empty */
+	u64 initrd;       /* the built-in .initrd section's cpio; 0 when empty */
 	u64 initrd_size;
 	u64 initrd_extra; /* \initrd.cpio of the ESP, unpacked over it; 0 when there is none */
 	u64 initrd_extra_size;
-	u64 kernel_elf;	  /* the ELF file as loaded (with .symtab, for backtraces) */
+	u64 kernel_elf; /* the ELF file as loaded (with .symtab, for backtraces) */
 	u64 kernel_elf_size;
-	u64 acpi_rsdp;	  /* ACPI 2.0 RSDP */
-	u64 efi_runtime;  /* EFI_RUNTIME_SERVICES *; 0 when unusable */
-	u64 real_time;	  /* seconds since 1970-01-01 UTC by GetTime; 0 when unknown */
-	u64 tsc_entry;	  /* RDTSC at the stub's first instruction */
-	u64 tsc_exit;	  /* RDTSC when boot services had been left */
-	u8 entropy[64];	  /* EFI_RNG_PROTOCOL, else RDRAND, else timing; mixed, never zero */
+	u64 acpi_rsdp;   /* ACPI 2.0 RSDP */
+	u64 efi_runtime; /* EFI_RUNTIME_SERVICES *; 0 when unusable */
+	u64 real_time;   /* seconds since 1970-01-01 UTC by GetTime; 0 when unknown */
+	u64 tsc_entry;   /* RDTSC at the stub's first instruction */
+	u64 tsc_exit;    /* RDTSC when boot services had been left */
+	u8 entropy[64];  /* EFI_RNG_PROTOCOL, else RDRAND, else timing; mixed, never zero */
 	struct boot_framebuffer fb;
 };
 
 _Static_assert(sizeof(struct boot_mem) == 24, "boot contract");
 _Static_assert(sizeof(struct boot_framebuffer) == 32, "boot contract");
-_Static_assert(offsetof(struct bootinfo, entropy) == 176 && sizeof(struct bootinfo) == 272,
-	       "boot contract");
+_Static_assert(offsetof(struct bootinfo, entropy) == 176 && sizeof(struct bootinfo) == 272, "boot contract");

@@ -49,7 +49,8 @@ static void __noreturn boot_jump(struct stub *s)
 		mark_serial(COM1);
 		mark_serial(COM2);
 	}
-	stub_jump(s->cr3, s->entry, s->info->dmap_base + (u64)s->info, s->stack);
+	stub_jump(s->cr3, s->entry, s->info->dmap_base + (u64)s->info, s->stack,
+	          cmdline_has(s, "wait=gdb") ? WAIT_FOR_GDB : 0);
 }
 
 /* boot_failed: the cause has been printed. */

@@ -102,8 +102,10 @@ EFI_STATUS paging_build(struct stub *s);
 
 /* --- jump.S --- */
 
-/* stub_jump: leave firmware's tables for CR3, and start the kernel. */
-void __noreturn stub_jump(u64 cr3, u64 entry, u64 bootinfo, u64 stack);
+/* stub_jump: leave firmware's tables for CR3, and start the kernel; with WAIT, once a debugger has
+ * cleared it. */
+#define WAIT_FOR_GDB 0x626467746961773dULL
+void __noreturn stub_jump(u64 cr3, u64 entry, u64 bootinfo, u64 stack, u64 wait);
 
 /* --- the machine --- */
 

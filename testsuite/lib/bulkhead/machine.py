@@ -106,7 +106,7 @@ class Machine:
         self.qemu = None
         self.deadline = time.monotonic() + timeout
         self.timeout = timeout
-        self._started = False  # the mark was seen on the console
+        self.started = False  # the mark was seen on the console
         self._logging = False  # ... on the log's line
         self._killed = False
         self._asked = 0
@@ -230,13 +230,13 @@ class Machine:
     # --- what comes out ---
 
     def _got_console(self, data):
-        if not self._started:
+        if not self.started:
             self.firmware += data
             before, mark, data = self.firmware.partition(MARK)
             if not mark:
                 return
             self.firmware = before
-            self._started = True
+            self.started = True
         self.console += data
 
     def _got_log(self, data):
@@ -386,7 +386,7 @@ class Machine:
     def story(self):
         """What to show when it ended wrongly."""
         parts = []
-        if not self._started:
+        if not self.started:
             text = re.sub(rb"\x1b\[[0-9;=?]*[A-Za-z]", b"", self.firmware).decode(errors="replace")
             parts.append("firmware:\n" + tail(text.replace("\r", "")))
         if self.log:
