@@ -13,6 +13,7 @@
 #pragma once
 
 #include "hal/base/types.h"
+#include "hal/base/atomic.h"
 #include "hal/base/list.h"
 #include "hal/base/tree.h"
 #include "hal/cpu/percpu.h"
@@ -29,6 +30,7 @@ enum thread_state {
 };
 
 #define KSTACK_SIZE (16 * KIB) /* P5: mapped at first, of KSTACK_MAX reserved */
+#define KSTACK_MAX (64 * KIB) /* P5: reserved, with a guard page below */
 
 /* I immutable   r run-queue lock   c the thread itself, on its CPU   a atomic */
 struct thread {
@@ -57,8 +59,10 @@ struct thread {
 	void (*on_dead)(struct thread *t);
 };
 
-/* sched_init: this CPU's run queue; the caller becomes its idle thread. */
+/* sched_init: this CPU's run queue; threads can be made, but none runs before sched_start.
+ * sched_start: the idle thread takes over the CPU; the boot stack is left for good. Interrupts may be off. */
 void sched_init(void);
+void __noreturn sched_start(void);
 
 /* thread_init: fill T for fn(arg) on a fresh kernel stack; state NEW. FN runs with interrupts on and
  * preemption allowed, and must end in thread_exit. => 0 or -ENOMEM */
@@ -100,9 +104,12 @@ void sched_tick(bool from_user);
 /* sched_idle: what the idle thread does, for ever. */
 void __noreturn sched_idle(void);
 
-/* System totals, for /proc: ns. */
+/* kstack_kept: free kernel stacks that are kept mapped for the next thread, for accounting. */
+u32 kstack_kept(void);
+
+/* System totals, for /proc. */
 struct sched_stats {
-	u64 user_ticks, kernel_ticks, idle_ns, switches, forks;
+	u64 user_ticks, kernel_ticks, tick_ns, idle_ns, switches;
 	u32 running, cpus;
 	u64 load[3]; /* 1, 5, 15 minutes, fixed point 1 << 16 */
 };

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "hal/base/types.h"
+#include "hal/base/atomic.h"
 #include "hal/base/list.h"
 #include "hal/cpu/spinlock.h"
 #include "hal/time/clock.h"

@@ -1,0 +1,370 @@
+/* Choosing who runs. Threads are ordered by virtual runtime: CPU time received, divided by weight. The leftmost has
+ * received least and runs next; so each gets its share, and a thread that slept runs soon. */
+#include "hal/base/assert.h"
+#include "hal/cpu/cpu.h"
+#include "hal/cpu/fpu.h"
+#include "hal/time/clock.h"
+#include "sched/internal.h"
+#include "vm/aspace.h"
+
+#define TICK	   (4 * NS_PER_MSEC) /* how often a busy CPU looks whether somebody else is due */
+#define SLEEP_CREDIT (6 * NS_PER_MSEC) /* how far behind the others a sleeper may start */
+#define WAKE_MARGIN (1 * NS_PER_MSEC) /* how far ahead the running thread must be to be preempted by a wake */
+#define LOAD_PERIOD (5 * NS_PER_SEC)
+
+static struct runq boot_runq;
+static struct thread boot_thread; /* the context of kernel_main, until sched_start */
+
+static inline struct runq *this_runq(void)
+{
+	return this_cpu_read(runq);
+}
+
+static struct runq *runq_of(const struct thread *t)
+{
+	return percpu_table[t->last_cpu]->runq;
+}
+
+static bool vruntime_less(const struct tree_node *a, const struct tree_node *b)
+{
+	return tree_entry(a, struct thread, runq_node)->vruntime < tree_entry(b, struct thread, runq_node)->vruntime;
+}
+
+static struct thread *leftmost(struct runq *rq)
+{
+	return rq->queue.first ? tree_entry(rq->queue.first, struct thread, runq_node) : NULL;
+}
+
+/* account: charge the running thread for its time up to NOW. => rq lock held */
+static void account(struct runq *rq, struct thread *t, u64 now)
+{
+	u64 delta = now - t->run_started;
+
+	t->run_started = now;
+	t->runtime += delta;
+	if (t->idle) {
+		rq->idle_ns += delta;
+		return;
+	}
+	t->vruntime += t->weight == 1024 ? delta : delta * 1024 / t->weight;
+	struct thread *first = leftmost(rq);
+	u64 least = first ? MIN(first->vruntime, t->vruntime) : t->vruntime;
+	rq->min_vruntime = MAX(rq->min_vruntime, least);
+}
+
+static void enqueue(struct runq *rq, struct thread *t)
+{
+	tree_insert(&rq->queue, &t->runq_node, vruntime_less);
+	rq->count++;
+}
+
+static void dequeue(struct runq *rq, struct thread *t)
+{
+	tree_remove(&rq->queue, &t->runq_node);
+	rq->count--;
+}
+
+static void resched(struct runq *rq)
+{
+	atomic_or(&rq->current->cpu.work, WORK_RESCHED);
+	cpu_send_resched(rq->cpu);
+}
+
+/* activate: T becomes runnable. => rq lock held */
+static void activate(struct runq *rq, struct thread *t)
+{
+	u64 floor = rq->min_vruntime > SLEEP_CREDIT ? rq->min_vruntime - SLEEP_CREDIT : 0;
+	struct thread *cur = rq->current;
+
+	t->vruntime = MAX(t->vruntime, floor);
+	t->state = THREAD_READY;
+	t->on_runq = true;
+	enqueue(rq, t);
+	if (cur->idle) {
+		resched(rq);
+		return;
+	}
+	u64 ran = clock_mono() - cur->run_started;
+	if (t->vruntime + WAKE_MARGIN < cur->vruntime + ran)
+		resched(rq);
+}
+
+bool thread_wake(struct thread *t)
+{
+	struct runq *rq = runq_of(t);
+	bool on = spin_lock_irq(&rq->lock), woken = t->state == THREAD_ASLEEP;
+
+	if (woken && t->on_runq) /* on its way to sleep: it stays */
+		t->state = rq->current == t ? THREAD_RUNNING : THREAD_READY;
+	else if (woken)
+		activate(rq, t);
+	spin_unlock_irq(&rq->lock, on);
+	return woken;
+}
+
+void thread_interrupt(struct thread *t)
+{
+	atomic_or(&t->cpu.work, WORK_SIGNAL);
+	if (atomic_load(&t->interruptible))
+		thread_wake(t);
+	cpu_send_resched(t->last_cpu);
+}
+
+void thread_start(struct thread *t)
+{
+	struct runq *rq = this_runq();
+	bool on = spin_lock_irq(&rq->lock);
+
+	assert(t->state == THREAD_NEW);
+	t->last_cpu = rq->cpu;
+	t->vruntime = MAX(t->vruntime, rq->min_vruntime);
+	t->state = THREAD_READY;
+	t->on_runq = true;
+	enqueue(rq, t);
+	if (rq->current->idle)
+		resched(rq);
+	spin_unlock_irq(&rq->lock, on);
+}
+
+/* --- switching --- */
+
+/* What belongs to ring 3 goes with the thread. Interrupts off. */
+static void switch_user_state(struct thread *prev, struct thread *next)
+{
+	struct percpu *cpu = this_cpu();
+
+	if (prev->fpu)
+		fpu_save(prev->fpu);
+	if (next->fpu && (cpu->fpu_owner != next || next->last_cpu != cpu->cpu)) {
+		fpu_restore(next->fpu);
+		cpu->fpu_owner = next;
+	}
+	if (next->aspace) {
+		pmap_activate(&next->aspace->pmap);
+		cpu_set_user_bases(next->fs_base, next->gs_base);
+	} else if (prev->aspace) {
+		pmap_activate_kernel();
+	}
+}
+
+void switch_finish(void)
+{
+	struct runq *rq = this_runq();
+	struct thread *prev = rq->prev;
+	bool dead = prev->state == THREAD_DEAD;
+
+	preempt_disable();
+	spin_unlock_no_resched(&rq->lock);
+	if (dead) {
+		if (this_cpu()->fpu_owner == prev)
+			this_cpu()->fpu_owner = NULL;
+		if (prev->kstack)
+			kstack_free(prev->kstack);
+		if (prev->on_dead)
+			prev->on_dead(prev);
+	}
+	preempt_enable_no_resched();
+}
+
+/* schedule: let the thread run that has the best claim. PREEMPTED: the running one did not ask for it, and stays
+ * runnable even if it was about to sleep. => interrupts off, no spinlock held */
+static void schedule(bool preempted)
+{
+	struct runq *rq = this_runq();
+	struct thread *prev = thread_current(), *next;
+	u64 now = clock_mono();
+
+	spin_lock(&rq->lock);
+	atomic_and(&prev->cpu.work, ~WORK_RESCHED);
+	account(rq, prev, now);
+	if (!prev->idle) {
+		if (preempted || prev->state == THREAD_RUNNING) {
+			if (prev->state == THREAD_RUNNING)
+				prev->state = THREAD_READY;
+			enqueue(rq, prev);
+		} else {
+			prev->on_runq = false;
+		}
+	}
+	next = leftmost(rq);
+	if (next)
+		dequeue(rq, next);
+	else
+		next = rq->idle;
+	if (next->state == THREAD_READY)
+		next->state = THREAD_RUNNING;
+	if (next == prev) {
+		spin_unlock_no_resched(&rq->lock);
+		return;
+	}
+	if (preempted)
+		prev->switches_forced++;
+	else
+		prev->switches_voluntary++;
+	rq->switches++;
+	rq->current = next;
+	rq->prev = prev;
+	next->run_started = now;
+	if (!next->idle)
+		timer_request(now + TICK);
+	switch_user_state(prev, next);
+	next->last_cpu = rq->cpu;
+	this_cpu()->current = next;
+	cpu_set_kernel_stack(next->cpu.kstack_top);
+	cpu_switch(&prev->sp, next->sp);
+	switch_finish();
+}
+
+void sched_block(void)
+{
+	might_sleep();
+	irq_disable();
+	schedule(false);
+	irq_enable();
+}
+
+void sched_yield(void)
+{
+	struct runq *rq = this_runq();
+
+	might_sleep();
+	irq_disable();
+	if (rq->count) {
+		struct thread *t = thread_current();
+
+		/* Behind the next one: yielding gives way even to who has received more. */
+		WITH_LOCK(&rq->lock) {
+			struct thread *first = leftmost(rq);
+
+			account(rq, t, clock_mono());
+			if (first)
+				t->vruntime = MAX(t->vruntime, first->vruntime);
+		}
+		schedule(false);
+	}
+	irq_enable();
+}
+
+void sched_preempt(void)
+{
+	bool on = irq_save();
+
+	schedule(true);
+	irq_restore(on);
+}
+
+void __noreturn thread_exit(void)
+{
+	irq_disable();
+	thread_current()->state = THREAD_DEAD;
+	schedule(false);
+	panic("a dead thread ran");
+}
+
+/* --- time --- */
+
+static void load_sample(struct runq *rq, u64 now)
+{
+	/* exp(-5s/1min), exp(-5s/5min), exp(-5s/15min), in 1/2048 (as Linux has them) */
+	static const u64 decay[3] = {1884, 2014, 2037};
+	u64 running = rq->count + (rq->current->idle ? 0 : 1);
+
+	for (; now >= rq->load_next; rq->load_next += LOAD_PERIOD)
+		for (u32 i = 0; i < 3; i++)
+			rq->load[i] = (rq->load[i] * decay[i] + (running << 16) * (2048 - decay[i])) / 2048;
+}
+
+void sched_tick(bool from_user)
+{
+	struct runq *rq = this_runq();
+	struct thread *t = thread_current();
+	u64 now = clock_mono();
+
+	timer_tick(now);
+	if (now >= rq->load_next)
+		load_sample(rq, now);
+	if (t->idle)
+		return;
+	if (from_user)
+		t->ticks_user++, rq->ticks_user++;
+	else
+		t->ticks_kernel++, rq->ticks_kernel++;
+	WITH_LOCK(&rq->lock) {
+		struct thread *first = leftmost(rq);
+
+		account(rq, t, now);
+		if (first && first->vruntime < t->vruntime)
+			atomic_or(&t->cpu.work, WORK_RESCHED);
+	}
+	timer_request(now + TICK);
+}
+
+void __noreturn sched_idle(void)
+{
+	struct runq *rq = this_runq();
+
+	for (;;) {
+		irq_disable();
+		if (read_once(rq->count))
+			schedule(false);
+		else
+			cpu_idle();
+	}
+}
+
+/* --- the beginning --- */
+
+void sched_init(void)
+{
+	struct percpu *cpu = this_cpu();
+	struct runq *rq = &boot_runq;
+
+	spin_init(&rq->lock, "runq", RANK_RUNQ);
+	rq->cpu = cpu->cpu;
+	rq->load_next = LOAD_PERIOD;
+	rq->current = &boot_thread;
+	boot_thread.state = THREAD_RUNNING;
+	boot_thread.weight = 1024;
+	cpu->runq = rq;
+	cpu->current = &boot_thread;
+}
+
+static void idle_main(void *arg)
+{
+	sched_idle();
+}
+
+void __noreturn sched_start(void)
+{
+	static struct thread idle;
+	struct runq *rq = this_runq();
+
+	if (thread_init(&idle, "idle", idle_main, NULL) < 0)
+		panic("out of memory for the idle thread");
+	idle.idle = true;
+	idle.on_runq = true;
+	idle.state = THREAD_RUNNING;
+	rq->idle = &idle;
+	irq_disable();
+	boot_thread.state = THREAD_DEAD; /* the boot stack is not used again */
+	preempt_enable_no_resched();
+	schedule(false);
+	panic("the boot thread ran again");
+}
+
+void sched_stats(struct sched_stats *ret)
+{
+	struct runq *rq = this_runq();
+
+	*ret = (struct sched_stats){
+		.user_ticks = rq->ticks_user,
+		.kernel_ticks = rq->ticks_kernel,
+		.idle_ns = rq->idle_ns + (rq->current->idle ? clock_mono() - rq->current->run_started : 0),
+		.switches = rq->switches,
+		.running = rq->count + (rq->current->idle ? 0 : 1),
+		.cpus = cpu_count,
+		.tick_ns = TICK,
+	};
+	for (u32 i = 0; i < 3; i++)
+		ret->load[i] = rq->load[i];
+}
