@@ -7,7 +7,6 @@
  *   fs_lock                 names, links, mounts (kernel/fs)
  *     file->pos_lock        one file description's offset
  *       inode->lock         one file's data and size; a pipe
- *         tty->read_lock    one reader of a terminal at a time
  * spinlocks:
  *   RANK_PROC               the process tree: parents, groups, sessions, pids
  *     RANK_TTY              one terminal: line discipline, foreground group
@@ -23,10 +22,11 @@
  *                         RANK_KMEM kernel heap caches
  *                           RANK_KVA the dynamic area's addresses
  *                             RANK_FRAME the free frames
- *                               RANK_DEVICE a device's registers (serial port, ...)
- *                                 RANK_RANDOM the generator
- *                                   RANK_LOG the log
- *                                     RANK_CONSOLE what the log writes to
+ *                               RANK_INPUT a terminal's bytes on their way in from an interrupt
+ *                                 RANK_DEVICE a device's registers (serial port, ...)
+ *                                   RANK_RANDOM the generator
+ *                                     RANK_LOG the log
+ *                                       RANK_CONSOLE what the log writes to
  */
 #pragma once
 
@@ -47,6 +47,7 @@ enum lock_rank {
 	RANK_KVA,
 	RANK_KVA_TABLES,
 	RANK_FRAME,
+	RANK_INPUT,
 	RANK_DEVICE,
 	RANK_RANDOM,
 	RANK_LOG,

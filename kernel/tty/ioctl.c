@@ -1,0 +1,192 @@
+/* Terminals: ioctl(2), see ioctl_tty(2). */
+#define KERNEL_TTY
+#include "kernel/tty/internal.h"
+#include "kernel/abi/capability.h"
+
+/* change_wanted: before a change of the terminal: what a background process is not to do. */
+static int change_wanted(struct tty *t)
+{
+	return tty_check_foreground(t, SIGTTOU);
+}
+
+static i64 get_termios(struct tty *t, uaddr_t arg)
+{
+	struct termios tio;
+
+	WITH_LOCK (&t->lock)
+		tio = t->ldisc.tio;
+	return copyout(arg, &tio, sizeof(tio));
+}
+
+static i64 set_termios(struct tty *t, uaddr_t arg, bool drain, bool flush)
+{
+	struct termios tio;
+	int err = copyin(&tio, arg, sizeof(tio));
+
+	if (!err)
+		err = change_wanted(t);
+	if (!err && drain)
+		err = tty_drain(t);
+	if (err)
+		return err;
+	WITH_LOCK (&t->lock) {
+		if (flush)
+			ldisc_flush_input(&t->ldisc);
+		ldisc_set_termios(&t->ldisc, &tio);
+		tty_push(t);
+	}
+	waitq_wake_all(&t->readers); /* what was typed may be readable now */
+	tty_kick();
+	return 0;
+}
+
+static i64 flush_queues(struct tty *t, u64 which)
+{
+	int err = change_wanted(t);
+
+	if (err)
+		return err;
+	if (which != TCIFLUSH && which != TCOFLUSH && which != TCIOFLUSH)
+		return -EINVAL;
+	WITH_LOCK (&t->lock) {
+		if (which != TCOFLUSH)
+			ldisc_flush_input(&t->ldisc);
+		if (which != TCIFLUSH)
+			ldisc_flush_output(&t->ldisc);
+	}
+	tty_kick();
+	return 0;
+}
+
+static i64 control_flow(struct tty *t, u64 what)
+{
+	int err = change_wanted(t);
+
+	if (err)
+		return err;
+	if (what > TCION)
+		return -EINVAL;
+	WITH_LOCK (&t->lock) {
+		if (what == TCOOFF || what == TCOON)
+			t->ldisc.held = what == TCOOFF;
+		else
+			ldisc_send(&t->ldisc, what == TCIOFF ? VSTOP : VSTART);
+		tty_push(t);
+	}
+	tty_kick();
+	return 0;
+}
+
+/* wait_output: tcdrain, and tcsendbreak, for which a character device has no means. */
+static i64 wait_output(struct tty *t)
+{
+	int err = change_wanted(t);
+
+	return err ? err : tty_drain(t);
+}
+
+static i64 get_size(struct tty *t, uaddr_t arg)
+{
+	struct winsize size;
+
+	WITH_LOCK (&t->lock)
+		size = t->size;
+	return copyout(arg, &size, sizeof(size));
+}
+
+static i64 set_size(struct tty *t, uaddr_t arg)
+{
+	struct winsize size;
+	bool changed;
+	int err = copyin(&size, arg, sizeof(size));
+
+	if (err)
+		return err;
+	WITH_LOCK (&t->lock) {
+		changed = size.ws_row != t->size.ws_row || size.ws_col != t->size.ws_col ||
+		          size.ws_xpixel != t->size.ws_xpixel || size.ws_ypixel != t->size.ws_ypixel;
+		t->size = size;
+	}
+	if (changed)
+		tty_signal_foreground(t, SIGWINCH);
+	return 0;
+}
+
+static i64 put_number(uaddr_t arg, i64 err, int number)
+{
+	return err ? err : copyout(arg, &number, sizeof(number));
+}
+
+static i64 get_queued(struct tty *t, uaddr_t arg, bool output)
+{
+	int n;
+
+	WITH_LOCK (&t->lock)
+		n = output ? ldisc_output_queued(&t->ldisc) : ldisc_available(&t->ldisc);
+	return put_number(arg, 0, n);
+}
+
+static i64 set_group(struct tty *t, uaddr_t arg)
+{
+	int nr, err = copyin(&nr, arg, sizeof(nr));
+
+	return err ? err : tty_set_group(t, nr);
+}
+
+static i64 get_group(struct tty *t, uaddr_t arg)
+{
+	pid_t nr = 0;
+	i64 err = tty_get_group(t, &nr);
+
+	return put_number(arg, err, nr);
+}
+
+static i64 get_session(struct tty *t, uaddr_t arg)
+{
+	pid_t nr = 0;
+	i64 err = tty_get_session(t, &nr);
+
+	return put_number(arg, err, nr);
+}
+
+i64 tty_ioctl(struct file *f, u32 req, u64 arg)
+{
+	struct tty *t = file_tty(f);
+
+	if (tty_hung_up(f))
+		return req == TIOCSPGRP ? -ENOTTY : -EIO;
+	switch (req) {
+	case TCGETS:
+		return get_termios(t, UADDR(arg));
+	case TCSETS:
+	case TCSETSW:
+	case TCSETSF:
+		return set_termios(t, UADDR(arg), req != TCSETS, req == TCSETSF);
+	case TCFLSH:
+		return flush_queues(t, arg);
+	case TCXONC:
+		return control_flow(t, arg);
+	case TCSBRK:
+	case TCSBRKP:
+		return wait_output(t);
+	case TIOCGWINSZ:
+		return get_size(t, UADDR(arg));
+	case TIOCSWINSZ:
+		return set_size(t, UADDR(arg));
+	case FIONREAD:
+	case TIOCOUTQ:
+		return get_queued(t, UADDR(arg), req == TIOCOUTQ);
+	case TIOCGPGRP:
+		return get_group(t, UADDR(arg));
+	case TIOCSPGRP:
+		return set_group(t, UADDR(arg));
+	case TIOCGSID:
+		return get_session(t, UADDR(arg));
+	case TIOCSCTTY:
+		return tty_acquire(t, arg == 1 && capable(CAP_SYS_ADMIN));
+	case TIOCNOTTY:
+		return tty_release(t);
+	default:
+		return -ENOTTY;
+	}
+}
