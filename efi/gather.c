@@ -54,8 +54,6 @@ EFI_STATUS gather_sections(struct stub *s)
 	s->info->initrd_size = initrd.size;
 	s->info->kernel_elf = (u64)s->kernel.data;
 	s->info->kernel_elf_size = s->kernel.size;
-	if (!s->kernel.size)
-		return fail(EFI_LOAD_ERROR, "this file has no .kernel section");
 	return EFI_SUCCESS;
 }
 

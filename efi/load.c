@@ -53,6 +53,8 @@ static EFI_STATUS bad(const char *why)
 
 static EFI_STATUS header_check(struct blob file)
 {
+	if (!file.size)
+		return fail(EFI_LOAD_ERROR, "this file has no .kernel section");
 	elf = file.data;
 	if (file.size < sizeof(*elf) || memcmp(elf->ident, "\177ELF", 4))
 		return bad("no ELF file");
