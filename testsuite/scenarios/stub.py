@@ -90,11 +90,6 @@ def test_huge_initrd(t):
             files={"initrd.cpio": b"\0" * (80 << 20)})
 
 
-def log_of(t, **options):
-    """The kernel's log of a boot that ends at once."""
-    return t.run("true", **options)[2]
-
-
 def test_command_line(t):
     """Built in, then the ESP's file: all of it reaches /proc/cmdline, in order."""
     with tempfile.TemporaryDirectory() as folder:
@@ -112,6 +107,18 @@ def test_command_line(t):
             t.ok(guest.console.startswith(b"built=in exit=qemu") and b" from=file" in guest.console,
                  "[B2] the command line is the section's words, then the file's",
                  f"{end.why}\n{guest.console}\n{guest.story()}")
+
+
+def test_load_options(t):
+    """Firmware's shell starts us from another name, with words."""
+    script = b"fs0:\r\ntool.efi from=shell -- -c /run/cmd\r\n"
+    with t.boot(command="cat /proc/cmdline", cmdline="exit=qemu log=ttyS1 console=ttyS0",
+                efi_name="tool.efi", files={"startup.nsh": script}, timeout=LIMIT) as guest:
+        end = guest.finish()
+        t.ok(re.search(rb"exit=qemu log=ttyS1 console=ttyS0 from=shell -- -c /run/cmd\n$",
+                       guest.console),
+             "[B2] load options come last on the command line",
+             f"{end.why}\n{guest.console}\n{guest.story()}")
 
 
 def test_initrd_over_root(t):

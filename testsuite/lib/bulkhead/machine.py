@@ -94,11 +94,12 @@ class Machine:
     append     words for the kernel's command line
     qemuflags  words for QEMU's
     cmdline    the whole of \\cmdline.txt, instead of what the above make
+    efi_name   where the file lies; firmware starts the default one by itself
     """
 
     def __init__(self, efi, *, command=None, stdin=False, init_args=(), root=None, files=None,
                  append="", qemuflags=(), cmdline=None, mem=None, smp=None, cpu=None, accel=None,
-                 timeout=60, icount=False):
+                 timeout=60, icount=False, efi_name="EFI/BOOT/BOOTX64.EFI"):
         self.firmware = b""
         self.console = b""
         self.log = ""
@@ -119,7 +120,9 @@ class Machine:
         try:
             words = self._words(append, command, stdin, init_args, qemuflags)
             extra = self._archive(root, command)
-            disk = self._disk(efi, words if cmdline is None else cmdline, extra, files or {})
+            files = {"cmdline.txt": (words if cmdline is None else cmdline).encode(),
+                     **({"initrd.cpio": extra} if extra else {}), **(files or {})}
+            disk = self._disk({efi_name: efi}, files)
             self._start(disk, qemuflags, mem, smp, cpu, accel, icount)
         except BaseException:
             self.close()
@@ -153,12 +156,7 @@ class Machine:
             out += tree.pack()
         return out
 
-    def _disk(self, efi, cmdline, extra, files):
-        files = dict(files)
-        files.setdefault("cmdline.txt", cmdline.encode())
-        if extra:
-            files.setdefault("initrd.cpio", extra)
-        sources = {"EFI/BOOT/BOOTX64.EFI": efi}
+    def _disk(self, sources, files):
         for number, (name, data) in enumerate(files.items()):
             sources[name] = os.path.join(self.folder, f"file{number}")
             with open(sources[name], "wb") as f:
