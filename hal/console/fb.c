@@ -65,23 +65,36 @@ static struct screen {
 
 /* --- drawing -------------------------------------------------------------------------------- */
 
-/* draw_bits: 8 pixels from a glyph's byte, two to a store. PAIR: the four possible pairs. */
-static inline void draw_bits(u64 *out, u8 bits, const u64 *pair)
+/* draw_narrow: a glyph 8 pixels wide, unscaled: the common case. PAIR: two pixels by two bits. */
+static void draw_narrow(const struct screen *s, u8 *line, const u8 *bits, const u64 *pair)
 {
-	out[0] = pair[bits >> 6];
-	out[1] = pair[bits >> 4 & 3];
-	out[2] = pair[bits >> 2 & 3];
-	out[3] = pair[bits & 3];
+	u32 stride = s->stride;
+
+	for (const u8 *end = bits + s->font.height; bits < end; bits++, line += stride) {
+		u64 *out = (u64 *)line;
+		u32 b = *bits;
+
+		out[0] = pair[b >> 6];
+		out[1] = pair[b >> 4 & 3];
+		out[2] = pair[b >> 2 & 3];
+		out[3] = pair[b & 3];
+	}
 }
 
-/* draw_bits_wide: the same with each pixel twice as wide. */
-static inline void draw_bits_wide(u64 *out, u8 bits, const u64 *pair)
+/* draw_scaled: any width, each pixel `scale` times as wide and high. */
+static void draw_scaled(const struct screen *s, u8 *line, const u8 *bits, const u64 *pair)
 {
-	for (u32 i = 0; i < 8; i++)
-		out[i] = pair[bits >> (7 - i) & 1 ? 3 : 0];
+	for (u32 y = 0; y < s->font.height * s->scale; y++, line += s->stride) {
+		const u8 *row = bits + y / s->scale * s->font.row_bytes;
+		u32 *out = (u32 *)line;
+
+		for (u32 x = 0; x < s->font.row_bytes * 8; x++)
+			for (u32 n = 0; n < s->scale; n++)
+				*out++ = pair[row[x / 8] >> (7 - x % 8) & 1 ? 3 : 0];
+	}
 }
 
-static void draw_cell(struct screen *s, u32 row, u32 col, u32 cell)
+static void draw_cell(const struct screen *s, u32 row, u32 col, u32 cell)
 {
 	u64 fg = s->palette[cell >> CELL_FG_SHIFT & 15], bg = s->palette[cell >> CELL_BG_SHIFT & 15];
 	const u8 *bits = s->font.glyphs + (cell & 0xffff) * s->font.glyph_bytes;
@@ -98,16 +111,10 @@ static void draw_cell(struct screen *s, u32 row, u32 col, u32 cell)
 	pair[1] = bg | fg << 32;
 	pair[2] = fg | bg << 32;
 	pair[3] = fg | fg << 32;
-
-	for (u32 y = 0; y < s->cell_height; y++, line += s->stride) {
-		const u8 *p = bits + y / s->scale * s->font.row_bytes;
-
-		for (u32 i = 0; i < s->font.row_bytes; i++)
-			if (s->scale == 1)
-				draw_bits((u64 *)line + i * 4, p[i], pair);
-			else
-				draw_bits_wide((u64 *)line + i * 8, p[i], pair);
-	}
+	if (s->scale == 1 && s->font.row_bytes == 1)
+		draw_narrow(s, line, bits, pair);
+	else
+		draw_scaled(s, line, bits, pair);
 }
 
 static void refresh_row(struct screen *s, u32 row)
