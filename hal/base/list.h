@@ -69,5 +69,4 @@ static inline void list_take(struct list *to, struct list *from)
 #define list_for_each_safe(it, tmp, l, member)                          \
 	for (it = list_entry((l)->next, __typeof__(*it), member),       \
 	    tmp = list_entry(it->member.next, __typeof__(*it), member); \
-	     &it->member != (l);                                        \
-	     it = tmp, tmp = list_entry(it->member.next, __typeof__(*it), member))
+	     &it->member != (l); it = tmp, tmp = list_entry(it->member.next, __typeof__(*it), member))

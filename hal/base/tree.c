@@ -90,8 +90,7 @@ static void link_fix(struct tree *t, struct tree_node *n)
 	t->root->red = false;
 }
 
-void tree_link(struct tree *t, struct tree_node *n, struct tree_node *parent,
-               struct tree_node **where)
+void tree_link(struct tree *t, struct tree_node *n, struct tree_node *parent, struct tree_node **where)
 {
 	n->parent = parent;
 	n->left = n->right = NULL;
@@ -152,8 +151,8 @@ static void unlink_fix(struct tree *t, struct tree_node *n, struct tree_node *p)
 
 /* unlink_inner: N has two children; its successor S, which has no left child, takes its place.
  * => the node that moved up where S was, and its parent, to repair from */
-static struct tree_node *unlink_inner(struct tree *t, struct tree_node *n,
-                                      struct tree_node **ret_parent, bool *ret_black)
+static struct tree_node *unlink_inner(struct tree *t, struct tree_node *n, struct tree_node **ret_parent,
+                                      bool *ret_black)
 {
 	struct tree_node *s = n->right, *moved;
 

@@ -23,8 +23,7 @@ struct tree {
 
 /* tree_link: make N a child of PARENT at *WHERE (found by the caller's descent) and rebalance.
  * WHERE is &tree->root, &parent->left or &parent->right. */
-void tree_link(struct tree *t, struct tree_node *n, struct tree_node *parent,
-               struct tree_node **where);
+void tree_link(struct tree *t, struct tree_node *n, struct tree_node *parent, struct tree_node **where);
 void tree_remove(struct tree *t, struct tree_node *n);
 struct tree_node *tree_next(const struct tree_node *n);
 struct tree_node *tree_prev(const struct tree_node *n);

@@ -38,9 +38,9 @@ struct cpu_thread {
 	u64 kstack_top; /* [I] */
 };
 
-#define WORK_RESCHED BIT(0) /* another thread should run */
-#define WORK_SIGNAL  BIT(1) /* a signal, a kill or a stop request */
-#define WORK_TRACE   BIT(2) /* its system calls are traced */
+#define WORK_RESCHED 1U /* another thread should run */
+#define WORK_SIGNAL  2U /* a signal, a kill or a stop request */
+#define WORK_TRACE   4U /* its system calls are traced */
 
 #define HELD_LOCKS_MAX 16
 
