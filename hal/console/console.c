@@ -153,9 +153,8 @@ static u32 devs_present(u32 devs)
 	for (u32 dev = DEV_SERIAL0; dev <= DEV_SCREEN; dev <<= 1)
 		if (dev_chardev(dev))
 			present |= dev;
-	if (devs & present)
-		return devs & present;
-	return present & (DEV_SERIAL0 | DEV_SCREEN);
+	devs &= present;
+	return devs ? devs : present & (DEV_SERIAL0 | DEV_SCREEN);
 }
 
 void console_init(const char *cmdline, const struct boot_framebuffer *fb)

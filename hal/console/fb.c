@@ -370,15 +370,16 @@ static void sequence_begin(struct screen *s)
 	s->state = STATE_CSI;
 }
 
+/* sequence_char: parameters past the last that fits are counted as one more, and dropped. */
 static void sequence_char(struct screen *s, u8 c)
 {
-	u32 *param = &s->params[MIN(s->param_count, (u32)PARAMS_MAX) - 1];
+	u32 at = s->param_count - 1;
 
 	if (c >= '0' && c <= '9') {
-		if (s->param_count <= PARAMS_MAX && *param < 10000)
-			*param = *param * 10 + (c - '0');
+		if (at < PARAMS_MAX && s->params[at] < 10000)
+			s->params[at] = s->params[at] * 10 + (c - '0');
 	} else if (c == ';' || c == ':') {
-		s->param_count++;
+		s->param_count = MIN(s->param_count + 1, PARAMS_MAX + 1U);
 	} else if (c >= '<' && c <= '?') {
 		s->private = true;
 	} else if (c >= '@' && c <= '~') {
