@@ -1,0 +1,276 @@
+/* Process 1. The kernel gives it /dev/console as standard input, output and error, /proc and /dev mounted,
+ * and what stands behind `--` on its command line:
+ *
+ *	(nothing)     a login shell on the console
+ *	-c FILE       the shell runs the text of FILE
+ *	-s            the shell, or what -c runs, reads the console as plain standard input: whole lines,
+ *	              no echo, no prompt, nothing translated
+ *	-t            run every program of /test, in order of name, each with its own time limit
+ *
+ * When that has ended, so does process 1, with its status, and the kernel powers off and reports it.
+ * SIGUSR2 powers off, SIGUSR1 halts, SIGTERM restarts (poweroff, halt and reboot of busybox send these). */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TEST_FOLDER "/test"
+#define PROGRAM_SECONDS 150 /* for one program of /test */
+#define GRACE_ROUNDS 20     /* of 50 ms, between asking processes to end and killing them */
+#define FOREVER (365L * 24 * 3600)
+
+static sigset_t handled, before; /* the signals that process 1 waits for; the mask it came with */
+
+static void complain(const char *what)
+{
+	fprintf(stderr, "init: %s: %s\n", what, strerror(errno));
+}
+
+static int status_of(int wait_status)
+{
+	return WIFSIGNALED(wait_status) ? 128 + WTERMSIG(wait_status) : WEXITSTATUS(wait_status);
+}
+
+/* --- the end of everything --- */
+
+static void wait_for_all(void)
+{
+	for (int i = 0; i < GRACE_ROUNDS; i++) {
+		pid_t pid;
+
+		while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
+			;
+		if (pid < 0)
+			return;
+		usleep(50000);
+	}
+}
+
+static void end_machine(int how)
+{
+	kill(-1, SIGTERM);
+	kill(-1, SIGCONT);
+	wait_for_all();
+	kill(-1, SIGKILL);
+	wait_for_all();
+	tcdrain(STDOUT_FILENO);
+	sync();
+	reboot(how);
+	complain("reboot");
+	_exit(1);
+}
+
+/* --- children --- */
+
+/* spawn: run ARGV in a session of its own, whose controlling terminal is the console. */
+static pid_t spawn(const char *path, char *const argv[])
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		complain("fork");
+	if (pid != 0)
+		return pid;
+	setsid();
+	ioctl(STDIN_FILENO, TIOCSCTTY, 1);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	execv(path, argv);
+	complain(path);
+	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* reap: everyone who has ended, orphans included. => whether PID was among them */
+static bool reap(pid_t pid, int *ret_status)
+{
+	bool found = false;
+	int status;
+	pid_t got;
+
+	while ((got = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (got != pid)
+			continue;
+		*ret_status = status_of(status);
+		found = true;
+	}
+	return found;
+}
+
+/* await: until PID has ended, or SECONDS have passed. => its status, or -1 */
+static int await(pid_t pid, time_t seconds)
+{
+	struct timespec now, left = {0, 0};
+	time_t end;
+	int status;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	end = now.tv_sec + seconds;
+	while (!reap(pid, &status)) {
+		clock_gettime(CLOCK_MONOTONIC, &now);
+		if (now.tv_sec >= end)
+			return -1;
+		left.tv_sec = end - now.tv_sec;
+		switch (sigtimedwait(&handled, NULL, &left)) {
+		case SIGTERM:
+			end_machine(RB_AUTOBOOT);
+			break;
+		case SIGUSR1:
+			end_machine(RB_HALT_SYSTEM);
+			break;
+		case SIGUSR2:
+			end_machine(RB_POWER_OFF);
+			break;
+		}
+	}
+	return status;
+}
+
+/* --- the shell --- */
+
+/* set_console: PLAIN: as a file would be. Otherwise only the output stays as programs write it. */
+static void set_console(bool plain)
+{
+	struct termios tio;
+
+	if (tcgetattr(STDIN_FILENO, &tio) < 0)
+		return;
+	tio.c_oflag &= ~OPOST;
+	if (plain) {
+		tio.c_iflag &= ~(ICRNL | INLCR | IGNCR);
+		tio.c_lflag &= ~(ECHO | ECHONL);
+		tio.c_lflag |= ICANON;
+	}
+	tcsetattr(STDIN_FILENO, TCSANOW, &tio);
+}
+
+static char *read_file(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	struct stat st;
+	char *text = NULL;
+	ssize_t n = -1;
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && (text = malloc(st.st_size + 1)))
+		n = read(fd, text, st.st_size);
+	if (n < 0) {
+		complain(path);
+		exit(1);
+	}
+	text[n] = 0;
+	close(fd);
+	return text;
+}
+
+/* say_ready: in the kernel's log. */
+static void say_ready(void)
+{
+	static const char line[] = "<5>bulkhead: pid 1 ready\n";
+	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, line, sizeof(line) - 1) < 0)
+		complain("/dev/kmsg");
+	close(fd);
+}
+
+static int run_shell(const char *command_file, bool plain)
+{
+	char *login[] = {"-sh", NULL}, *reader[] = {"sh", "+i", NULL}, *command[] = {"sh", "-c", NULL, NULL};
+	char **argv = plain ? reader : login;
+	pid_t pid;
+
+	if (command_file) {
+		command[2] = read_file(command_file);
+		argv = command;
+	}
+	if (argv != login)
+		set_console(plain);
+	else if (chdir(getenv("HOME")) < 0)
+		complain(getenv("HOME"));
+	say_ready();
+	pid = spawn("/bin/sh", argv);
+	return pid < 0 ? 1 : await(pid, FOREVER);
+}
+
+/* --- the tests --- */
+
+static int run_test(const char *name)
+{
+	char path[512], *argv[] = {path, NULL};
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), TEST_FOLDER "/%s", name);
+	printf("# begin %s\n", name);
+	fflush(stdout);
+	pid = spawn(path, argv);
+	status = pid < 0 ? 1 : await(pid, PROGRAM_SECONDS);
+	if (status < 0) {
+		printf("not ok - %s: no end within %d seconds\n", name, PROGRAM_SECONDS);
+		kill(-pid, SIGKILL);
+		status = await(pid, PROGRAM_SECONDS);
+	}
+	printf("# end %s status %d\n", name, status);
+	fflush(stdout);
+	return status;
+}
+
+static int is_program(const struct dirent *e)
+{
+	char path[512];
+	struct stat st;
+
+	snprintf(path, sizeof(path), TEST_FOLDER "/%s", e->d_name);
+	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+static int run_tests(void)
+{
+	struct dirent **programs;
+	int n = scandir(TEST_FOLDER, &programs, is_program, alphasort);
+	int status = 0;
+
+	say_ready();
+	if (n < 0)
+		complain(TEST_FOLDER);
+	for (int i = 0; i < n; i++)
+		status |= run_test(programs[i]->d_name);
+	return n <= 0 || status ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+	bool plain = false, tests = false;
+	const char *command_file = NULL;
+	int status;
+
+	for (int option; (option = getopt(argc, argv, "c:st")) != -1;) {
+		if (option == 'c')
+			command_file = optarg;
+		plain |= option == 's';
+		tests |= option == 't';
+	}
+	setenv("PATH", "/sbin:/usr/sbin:/bin:/usr/bin", 1);
+	setenv("HOME", "/root", 1);
+	setenv("TERM", "linux", 0);
+
+	sigemptyset(&handled);
+	sigaddset(&handled, SIGCHLD);
+	sigaddset(&handled, SIGTERM);
+	sigaddset(&handled, SIGUSR1);
+	sigaddset(&handled, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &handled, &before);
+
+	status = tests ? run_tests() : run_shell(command_file, plain);
+	tcdrain(STDOUT_FILENO);
+	return status;
+}
