@@ -15,7 +15,7 @@
 #include "hal/upcall.h"
 
 #define WINDOW_NS (1 * NS_PER_MSEC)
-#define PAIRS 16 /* readings at each end of the window, of which the tightest counts */
+#define PAIRS 16 /* readings at each end of it, of which the tightest counts */
 #define TICKS_MAX 0xffffffffU
 #define DELTA_MAX BIT(56) /* ns, two years: what a timer can be set to without overflow */
 
@@ -156,9 +156,9 @@ static u64 sample_once(const struct reference *r, struct sample *ret)
 static struct sample sample_tightest(const struct reference *r)
 {
 	struct sample best, s;
-	u64 width, best_width = ~0UL;
+	u64 best_width = sample_once(r, &best), width;
 
-	for (u32 i = 0; i < PAIRS; i++) {
+	for (u32 i = 1; i < PAIRS; i++) {
 		width = sample_once(r, &s);
 		if (width < best_width) {
 			best_width = width;
