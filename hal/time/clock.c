@@ -31,20 +31,10 @@ static u64 scale(u64 v, u64 factor)
 	return (unsigned __int128)v * factor >> 32;
 }
 
-/* factor: a / b, times 2^32. The remainder's shift must not overflow: a, b < 2^32 for certain. */
+/* factor: a / b, times 2^32. One of the two is NS_PER_SEC, so no shift below overflows. */
 static u64 factor(u64 a, u64 b)
 {
-	u64 whole = a / b, rest = a % b, bits = 0;
-
-	for (u32 i = 0; i < 32; i++) {
-		rest <<= 1;
-		bits <<= 1;
-		if (rest >= b) {
-			rest -= b;
-			bits |= 1;
-		}
-	}
-	return whole << 32 | bits;
+	return (a / b << 32) + ((a % b) << 32) / b;
 }
 
 /* --- the counters to measure against ----------------------------------------------------------- */
