@@ -20,7 +20,7 @@ import subprocess
 import tempfile
 import time
 
-from . import cpio, image
+from . import cpio, image, screen
 
 OVMF_CODE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_CODE.fd")
 OVMF_VARS = ("/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd")
@@ -94,12 +94,13 @@ class Machine:
     append     words for the kernel's command line
     qemuflags  words for QEMU's
     cmdline    the whole of \\cmdline.txt, instead of what the above make
+    show       True: the guest's console is on its screen, too (screendump, send_key)
     efi_name   where the file lies; firmware starts the default one by itself
     """
 
     def __init__(self, efi, *, command=None, stdin=False, init_args=(), root=None, files=None,
                  append="", qemuflags=(), cmdline=None, mem=None, smp=None, cpu=None, accel=None,
-                 timeout=60, icount=False, efi_name="EFI/BOOT/BOOTX64.EFI"):
+                 timeout=60, icount=False, show=False, efi_name="EFI/BOOT/BOOTX64.EFI"):
         self.firmware = b""
         self.console = b""
         self.log = ""
@@ -118,7 +119,8 @@ class Machine:
         self._encoder = InputEncoder()
         self.folder = tempfile.mkdtemp(prefix="bulkhead-")
         try:
-            words = self._words(append, command, stdin, init_args, qemuflags)
+            seen = show or "-display" in qemuflags or "-vnc" in qemuflags
+            words = self._words(append, command, stdin, init_args, seen)
             extra = self._archive(root, command)
             files = {"cmdline.txt": (words if cmdline is None else cmdline).encode(),
                      **({"initrd.cpio": extra} if extra else {}), **(files or {})}
@@ -131,10 +133,10 @@ class Machine:
     # --- making it ---
 
     @staticmethod
-    def _words(append, command, stdin, init_args, qemuflags):
+    def _words(append, command, stdin, init_args, screen):
         words = ["exit=qemu", "log=ttyS1"]
-        if "-display" not in qemuflags and "-vnc" not in qemuflags:
-            words.append("console=ttyS0")  # nobody looks at the screen
+        if not screen:
+            words.append("console=ttyS0")  # nobody looks at it
         given = append.split()
         cut = given.index("--") if "--" in given else len(given)
         words += given[:cut] + ["--"]
@@ -347,13 +349,22 @@ class Machine:
     def monitor(self, line):
         return self.qmp("human-monitor-command", **{"command-line": line})
 
-    def screendump(self, path):
-        """The screen as a PPM file."""
-        self.qmp("screendump", filename=os.path.abspath(path))
+    def screendump(self):
+        """=> what the screen shows (screen.Picture)"""
+        path = self._path("screen.ppm")
+        self.qmp("screendump", filename=path)
+        with open(path, "rb") as f:
+            return screen.Picture(f.read())
 
     def send_key(self, keys):
         """One key with its modifiers on the guest's keyboard: "a", "ctrl-c", "ret"."""
         self.monitor("sendkey " + keys)
+
+    def type_keys(self, text):
+        """TEXT on the guest's keyboard."""
+        for character in text:
+            self.send_key(screen.KEYS.get(character) or
+                          (f"shift-{character.lower()}" if character.isupper() else character))
 
     # --- its end ---
 
