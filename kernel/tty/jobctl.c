@@ -47,34 +47,25 @@ struct tty *tty_controlling(void)
 	return t;
 }
 
-/* set_owner: hand T to SESSION (NULL: to nobody), with GROUP in the foreground.
- * => the references that T held, for owner_put when proc_lock is released */
-struct owner {
-	struct pid *session, *foreground;
-};
-
-static struct owner set_owner(struct tty *t, struct pid *session, struct pid *group)
+/* set_owner: hand T to SESSION (NULL: to nobody), with GROUP in the foreground. proc_lock held. */
+static void set_owner(struct tty *t, struct pid *session, struct pid *group)
 {
-	struct owner old = {t->session, t->foreground};
+	struct pid *old_session = t->session, *old_group = t->foreground;
 
-	if (old.session)
-		old.session->tty = NULL;
 	if (session) {
-		session->tty = t;
 		pid_get(session);
 		pid_get(group);
 	}
+	if (old_session)
+		old_session->tty = NULL;
+	if (session)
+		session->tty = t;
 	t->session = session;
 	t->foreground = group;
-	return old;
-}
-
-static void owner_put(struct owner o)
-{
-	if (!o.session)
-		return;
-	pid_put(o.session);
-	pid_put(o.foreground);
+	if (old_session) {
+		pid_put(old_session);
+		pid_put(old_group);
+	}
 }
 
 static void hang_up_foreground(struct tty *t)
@@ -86,32 +77,27 @@ static void hang_up_foreground(struct tty *t)
 int tty_acquire(struct tty *t, bool steal)
 {
 	struct proc *p = proc_current();
-	struct owner old;
 
 	WITH_LOCK (&proc_lock) {
 		if (is_session_leader(p) && t->session == p->session)
 			return 0;
 		if (!is_session_leader(p) || p->session->tty || (t->session && !steal))
 			return -EPERM;
-		old = set_owner(t, p->session, p->group);
+		set_owner(t, p->session, p->group);
 	}
-	owner_put(old);
 	return 0;
 }
 
 i64 tty_release(struct tty *t)
 {
-	struct owner old;
-
 	WITH_LOCK (&proc_lock) {
 		if (!is_controlling(t))
 			return -ENOTTY;
 		if (!is_session_leader(proc_current()))
 			return -EPERM; /* a terminal is the session's, not each process's */
 		hang_up_foreground(t);
-		old = set_owner(t, NULL, NULL);
+		set_owner(t, NULL, NULL);
 	}
-	owner_put(old);
 	return 0;
 }
 
@@ -122,7 +108,7 @@ void tty_session_exit(struct pid *session)
 	if (!t)
 		return;
 	hang_up_foreground(t);
-	owner_put(set_owner(t, NULL, NULL));
+	set_owner(t, NULL, NULL);
 	atomic_add(&t->hangups, 1);
 	waitq_wake_all(&t->readers);
 	waitq_wake_all(&t->writers);
@@ -163,7 +149,7 @@ static bool group_in_session(const struct pid *group, const struct pid *session)
 i64 tty_set_group(struct tty *t, pid_t nr)
 {
 	int err = tty_check_foreground(t, SIGTTOU);
-	struct pid *group, *old;
+	struct pid *group;
 
 	if (err)
 		return err == -EIO ? -ENOTTY : err;
@@ -177,10 +163,9 @@ i64 tty_set_group(struct tty *t, pid_t nr)
 			return -ESRCH;
 		if (!group_in_session(group, t->session))
 			return -EPERM;
-		old = t->foreground;
-		t->foreground = group;
 		pid_get(group);
+		pid_put(t->foreground);
+		t->foreground = group;
 	}
-	pid_put(old);
 	return 0;
 }
