@@ -1,0 +1,52 @@
+"""What processes took is free again when they have ended (mission P10)."""
+
+import re
+
+LIMIT = 240
+
+# How much is free: the first rounds fill caches that stay; from then on nothing may be missing.
+ROUNDS = r"""
+free() { sync; sleep 0.2; awk '/^MemFree/ { print "free=" $2 }' /proc/meminfo; }
+bomb() { i=0; while [ $i -lt 300 ]; do sleep 2 & i=$((i+1)); done; wait; }
+work() { i=0; while [ $i -lt 50 ]; do echo $i | cat | md5sum >/dev/null; i=$((i+1)); done; }
+files() { mkdir /tmp/d; dd if=/dev/zero of=/tmp/d/f bs=64k count=64 2>/dev/null; cp -a /tmp/d /tmp/e; rm -r /tmp/d /tmp/e; }
+$1; free; $1; free; $1; free; $1; free
+"""
+
+
+def free_after(t, what, **options):
+    """=> KiB that were free after each of four rounds"""
+    script = ROUNDS.replace("$1", what)
+    status, output, _ = t.run(script, timeout=LIMIT, **options)
+    free = [int(n) for n in re.findall(r"free=(\d+)", output)]
+    if status or len(free) != 4:
+        raise AssertionError(f"status {status}: {output}")
+    return free
+
+
+def settles(t, what, name):
+    free = free_after(t, what)
+    t.ok(free[3] >= free[1], f"[P10] {name} leave the free memory where it was", f"KiB free: {free}")
+
+
+def test_many_processes(t):
+    settles(t, "bomb", "three hundred processes at once")
+
+
+def test_pipelines(t):
+    settles(t, "work", "fifty pipelines")
+
+
+def test_files(t):
+    settles(t, "files", "files of some MiB, removed,")
+
+
+def test_fork_bomb(t):
+    """One that multiplies until something refuses; then the shell still works."""
+    with t.boot(timeout=LIMIT, mem=128) as guest:
+        guest.expect(r"# ", timeout=LIMIT)
+        guest.send("ulimit -p 400; sh -c 'b() { b | b & }; b' >/dev/null 2>&1; sleep 5; echo alive\n")
+        guest.expect(r"\nalive", timeout=LIMIT)
+        t.ok(True, "[V10] a fork bomb leaves the shell alive")
+        guest.send("exit 3\n")
+        t.equal(guest.finish().status, 3, "[V10] and the machine ends in order")

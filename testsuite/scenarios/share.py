@@ -1,0 +1,44 @@
+"""The processor's time is shared, and the shell answers while others compute (mission P11)."""
+
+import re
+import time
+
+LIMIT = 120
+LOOP = "while :; do :; done"
+
+
+def ticks(guest, pid):
+    """User and kernel time of a process, in ticks, asked at the shell."""
+    guest.send(f"awk '{{ print \"ticks=\" $14 + $15 \".\" }}' /proc/{pid}/stat\n")
+    return int(guest.expect(r"ticks=(\d+)\.").group(1))
+
+
+def test_endless_loops(t):
+    with t.boot(timeout=LIMIT) as guest:
+        guest.expect(r"# ", timeout=LIMIT)
+        pids = []
+        for _ in range(2):
+            guest.send(f"sh -c '{LOOP}' & echo pid=$!.\n")
+            pids.append(guest.expect(r"pid=(\d+)\.").group(1))
+        began = time.monotonic()
+        guest.send("echo $((6 * 7))\n")
+        guest.expect(r"\n42\r\n")
+        took = time.monotonic() - began
+        t.ok(took < 3, "[P11] the shell answers beside two endless loops", f"after {took:.2f} s")
+        guest.send("sleep 1; echo slept\n")
+        guest.expect(r"\nslept")
+        first = [ticks(guest, pid) for pid in pids]
+        guest.send("sleep 5; echo slept\n")
+        guest.expect(r"\nslept")
+        got = [ticks(guest, pid) - before for pid, before in zip(pids, first)]
+        t.ok(min(got) > 50, "[P11] both loops go on", f"ticks: {got}")
+        t.ok(min(got) * 1.25 >= max(got), "[P11] both get the same share", f"ticks: {got}")
+        guest.send("kill $!; kill %1; wait; exit 6\n")
+        t.equal(guest.finish().status, 6, "[P11] endless loops can be killed")
+
+
+def test_loops_without_calls(t):
+    """A loop that never makes a system call is ended by a signal; the others go on."""
+    status, output, _ = t.run(f"({LOOP}) & one=$!; ({LOOP}) & two=$!; sleep 1; kill -9 $one; kill $two;"
+                              "wait $one; echo $?; wait $two; echo $?", timeout=LIMIT)
+    t.equal((status, output), (0, "137\n143\n"), "[P11] loops that make no system call can be killed")
