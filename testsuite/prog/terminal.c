@@ -198,6 +198,19 @@ TEST(background_write, "[P13] with TOSTOP, writing from the background stops, to
 	});
 }
 
+/* orphan_reads: in the background, once its parent has gone. */
+static void orphan_reads(int tty, pid_t parent, int answer)
+{
+	char c = 'n';
+
+	setpgid(0, 0);
+	while (getppid() == parent)
+		sleep_ms(10);
+	if (read(tty, &c, 1) == -1 && errno == EIO)
+		c = 'y';
+	write(answer, &c, 1);
+}
+
 TEST(orphans, "[P13] an orphaned group is not stopped: its read fails with EIO")
 {
 	ON_TERMINAL({
@@ -206,18 +219,9 @@ TEST(orphans, "[P13] an orphaned group is not stopped: its read fails with EIO")
 
 		OK(pipe(pipes));
 		IS(CHILD({
-			   SPAWN({
-				   char byte = 'n';
+			   pid_t parent = getpid();
 
-				   pid_t parent = getppid();
-
-				   setpgid(0, 0);
-				   while (getppid() == parent)
-					   sleep_ms(10);
-				   if (read(tty, &byte, 1) == -1 && errno == EIO)
-					   byte = 'y';
-				   write(pipes[1], &byte, 1);
-			   });
+			   SPAWN(orphan_reads(tty, parent, pipes[1]));
 		   }),
 		   EXITED(0));
 		IS(read(pipes[0], &c, 1), 1);
