@@ -40,7 +40,7 @@ struct cpu_thread {
 
 #define WORK_RESCHED 1U /* another thread should run */
 #define WORK_SIGNAL  2U /* a signal, a kill or a stop request */
-#define WORK_TRACE   4U /* its system calls are traced */
+#define WORK_KILL    4U /* stays set once it is: the thread is to end */
 
 #define HELD_LOCKS_MAX 16
 
@@ -60,6 +60,7 @@ struct percpu {
 	void *frame_cache;        /* [I] vm/frame.c */
 	/* debug build: the spinlocks held, in the order taken */
 	u32 held_count;                              /* [c] */
+	u32 held_before_irq; /* [c] how many of them the interrupted code held; 0 outside interrupts */
 	const struct spinlock *held[HELD_LOCKS_MAX]; /* [c] */
 };
 

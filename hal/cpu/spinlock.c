@@ -23,13 +23,15 @@ bool spin_held(const struct spinlock *l)
 	return __atomic_load_n(&l->cpu, __ATOMIC_RELAXED) == this_cpu_read(cpu) + 1;
 }
 
+/* An interrupt's locks are ordered among themselves only: what the interrupted code holds is no lock that
+ * interrupts take (those keep them off), and it is not going to take one before the interrupt is over. */
 void spin_debug_acquire(struct spinlock *l)
 {
 	struct percpu *cpu = this_cpu();
 
 	if (spin_held(l))
 		panic("spinlock %s: taken twice", l->name);
-	for (u32 i = 0; i < cpu->held_count; i++)
+	for (u32 i = cpu->held_before_irq; i < cpu->held_count; i++)
 		if (cpu->held[i]->rank >= l->rank)
 			panic("spinlock %s (rank %u) taken while holding %s (rank %u)", l->name, l->rank,
 			      cpu->held[i]->name, cpu->held[i]->rank);

@@ -85,6 +85,7 @@ static void interrupt(u32 vector, struct trapframe *tf)
 	struct percpu *cpu = this_cpu();
 
 	cpu->in_irq = true;
+	cpu->held_before_irq = cpu->held_count;
 	preempt_disable();
 	switch (vector) {
 	case VEC_TIMER:
@@ -100,6 +101,7 @@ static void interrupt(u32 vector, struct trapframe *tf)
 		irq_dispatch(vector);
 	}
 	preempt_enable_no_resched();
+	cpu->held_before_irq = 0;
 	cpu->in_irq = false;
 	/* Back to ring 3, entry.S looks at the work itself. */
 	if (!trapframe_from_user(tf) && (current_work() & WORK_RESCHED) && cpu->preempt_count == 0)
