@@ -119,7 +119,7 @@ static i64 put_number(uaddr_t arg, i64 err, int number)
 
 static i64 get_queued(struct tty *t, uaddr_t arg, bool output)
 {
-	int n;
+	int n = 0;
 
 	WITH_LOCK (&t->lock)
 		n = output ? ldisc_output_queued(&t->ldisc) : ldisc_available(&t->ldisc);

@@ -40,7 +40,7 @@ void tty_signal_foreground(struct tty *t, int sig)
 
 struct tty *tty_controlling(void)
 {
-	struct tty *t;
+	struct tty *t = NULL;
 
 	WITH_LOCK (&proc_lock)
 		t = proc_current()->session->tty;

@@ -114,7 +114,7 @@ static void take_input(struct tty *t)
 
 static bool room_to_write(struct tty *t)
 {
-	bool room;
+	bool room = false;
 
 	WITH_LOCK (&t->lock)
 		room = ldisc_output_queued(&t->ldisc) <= LDISC_OUTPUT / 2;
@@ -123,7 +123,7 @@ static bool room_to_write(struct tty *t)
 
 static bool anything_to_read(struct tty *t)
 {
-	bool ready;
+	bool ready = false;
 
 	WITH_LOCK (&t->lock)
 		ready = ldisc_readable(&t->ldisc, 1);
@@ -167,7 +167,7 @@ void tty_push(struct tty *t)
 
 static bool drained(struct tty *t)
 {
-	bool empty;
+	bool empty = false;
 
 	WITH_LOCK (&t->lock)
 		empty = ldisc_output_queued(&t->ldisc) == 0;
@@ -217,7 +217,7 @@ static size_t put(struct file *f, const u8 *buf, size_t n, int *ret_why)
 
 static bool stops_background_output(struct tty *t)
 {
-	bool stops;
+	bool stops = false;
 
 	WITH_LOCK (&t->lock)
 		stops = t->ldisc.tio.c_lflag & TOSTOP;
@@ -274,7 +274,7 @@ static void reader_init(struct tty *t, struct reader *r)
 /* take: what is there, at most N bytes. => bytes; *RET_OVER: the read is complete with them */
 static size_t take(struct tty *t, u8 *buf, size_t n, bool last, bool *ret_over)
 {
-	size_t got;
+	size_t got = 0;
 
 	WITH_LOCK (&t->lock) {
 		got = ldisc_read(&t->ldisc, buf, n, ret_over);
