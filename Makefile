@@ -238,7 +238,7 @@ check: deps
 	$(Q)cppcheck --quiet --enable=warning,portability --inline-suppr --suppress=comparePointers \
 		--std=c11 -D__x86_64__ -I. --error-exitcode=1 $(call ours,$(addsuffix /*.c,$(kernel_dirs) efi))
 
-# For editors and clang-tidy.
+# For editors.
 compile_command = {"directory": "$(CURDIR)", "file": "$(2)", "command": "$(1) -c $(2)"},
 compile_commands.json: FORCE
 	$(Q){ echo '['; printf '%s\n' \
