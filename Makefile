@@ -180,7 +180,7 @@ image: $(BUILD)/bulkhead.img
 
 flavour = +$(Q)$(MAKE) BUILD=$(BUILD)/$(1) FLAVOUR=$(1) image
 # The words that the user gave, unexpanded: a CMD may hold a dollar sign.
-run_names := CMD ROOT MEM SMP CPU ACCEL APPEND QEMUFLAGS TIMEOUT VERBOSE LOG
+run_names := CMD ROOT MEM SMP CPU ACCEL APPEND QEMUFLAGS TIMEOUT ICOUNT VERBOSE LOG
 $(foreach n,$(run_names),$(if $(filter undefined,$(origin $(n))),,\
 	$(eval override $(n) := $$(value $(n)))$(eval export $(n))))
 
@@ -193,7 +193,7 @@ make run             boot it in QEMU; this terminal becomes its console (Ctrl-] 
 make run CMD='...'   run one shell command line, print what it prints, end with its status
                      (./testsuite/boot CMD='...' gives the status itself)
     ROOT=folder      laid over the root file system
-    MEM= SMP= CPU= ACCEL= APPEND= QEMUFLAGS= TIMEOUT= VERBOSE=1 LOG=file
+    MEM= SMP= CPU= ACCEL= APPEND= QEMUFLAGS= TIMEOUT= ICOUNT=1 VERBOSE=1 LOG=file
                      see ./testsuite/boot --help
 make test            everything: host, guest, scenarios   (TESTS='host/* guest' for some)
 make check           format, who includes whom, static analysis

@@ -28,6 +28,7 @@ OVMF_VARS = ("/usr/share/OVMF/OVMF_VARS_4M.fd", "/usr/share/OVMF/OVMF_VARS.fd")
 MARK = b"\x1e"  # the stub sends it when it has left firmware (efi/stub.c)
 READY = "bulkhead: pid 1 ready"
 EXIT_LINE = re.compile(r"bulkhead: exit status (\d+)")
+PANIC_LINE = re.compile(r"bulkhead: panic: .*")
 
 FAILED = 125  # no machine's own status
 TIMED_OUT = 124
@@ -390,7 +391,8 @@ class Machine:
         status = int(said[-1])
         if status & 0x7F != code >> 1:
             return End(FAILED, f"the log says status {status}, QEMU says {code >> 1}")
-        return End(status)
+        panic = PANIC_LINE.search(self.log)
+        return End(status, panic and panic.group())
 
     def story(self):
         """What to show when it ended wrongly."""
