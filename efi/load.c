@@ -148,7 +148,7 @@ static void *in_image(const struct stub *s, u64 vaddr, u64 size)
 {
 	u64 at = vaddr - LINK_BASE;
 
-	if (at >= s->info->image_size || size > s->info->image_size - at || vaddr % 8)
+	if (at >= s->info->image_size || size > s->info->image_size - at)
 		return NULL;
 	return (u8 *)s->info->image_phys + at;
 }
