@@ -249,6 +249,14 @@ static UNUSED u64 now_ns(void)
 	return ts.tv_sec * 1000000000UL + ts.tv_nsec;
 }
 
+/* UNTIL: wait for what another process or a signal is about to do, ten seconds at most. */
+#define UNTIL(cond)                                      \
+	do {                                             \
+		for (int i_ = 0; i_ < 2000 && !(cond); i_++) \
+			sleep_ms(5);                     \
+		CHECK(cond);                             \
+	} while (0)
+
 /* enter_scratch: a fresh folder in /tmp as the working directory; its name is in scratch_dir. It is emptied
  * and removed when the test has ended (by the test runner below). */
 static char scratch_dir[64] UNUSED;

@@ -1,0 +1,223 @@
+/* P10: rounds of fork, exec, touch, exit leave memory where it was. On Linux the rounds run as well, but what
+ * is free there moves by what others do. */
+#include "testsuite/prog/tap.h"
+
+#include <sched.h>
+
+#define SLACK_KIB 256 /* caches that stay filled: a few frames, whatever the number of rounds */
+
+static long meminfo(const char *what)
+{
+	char text[4096], *at;
+	int fd = OK(open("/proc/meminfo", O_RDONLY));
+	ssize_t n = OK(read(fd, text, sizeof(text) - 1));
+
+	close(fd);
+	text[n] = 0;
+	at = strstr(text, what);
+	return at ? strtol(at + strlen(what) + 1, NULL, 10) : -1;
+}
+
+/* Run ROUND some times to fill the caches, then COUNT times more; free memory must not have shrunk. */
+static void steady(void (*round)(u32 i), u32 count)
+{
+	long before, after;
+
+	for (u32 i = 0; i < 20; i++)
+		round(i);
+	sleep_ms(50);
+	before = meminfo("MemFree");
+	for (u32 i = 0; i < count; i++)
+		round(i);
+	sleep_ms(50);
+	after = meminfo("MemFree");
+	CHECK(before > 0);
+	say("# free: %ld KiB before, %ld KiB after %u rounds\n", before, after, count);
+	if (on_bulkhead())
+		CHECK(after >= before - SLACK_KIB);
+}
+
+static void round_fork(u32 i)
+{
+	IS(CHILD(_exit(i & 0x7f)), EXITED((int)i & 0x7f));
+}
+
+TEST(fork_exit, "[P10] a thousand rounds of fork and exit")
+{
+	steady(round_fork, 1000);
+}
+
+static char *const exec_argv[] = {"leak", "@touch", NULL};
+
+static void round_exec(u32 i)
+{
+	(void)i;
+	IS(CHILD(execv("/proc/self/exe", exec_argv)), EXITED(5));
+}
+
+int role_main(int argc, char **argv)
+{
+	u8 *p = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	volatile u8 stack[32 * PAGE];
+
+	(void)argv;
+	for (u32 i = 0; i < 64; i++)
+		p[i * PAGE] = argc;
+	for (u32 i = 0; i < 32; i++)
+		stack[i * PAGE] = argc;
+	return p != MAP_FAILED && stack[PAGE] == 2 ? 5 : 1;
+}
+
+TEST(fork_exec_touch_exit, "[P10] a thousand rounds of fork, exec, touch and exit")
+{
+	steady(round_exec, 1000);
+}
+
+static u8 *shared_map;
+
+static void round_cow(u32 i)
+{
+	pid_t a = SPAWN(memset(shared_map, i, 64 * PAGE); _exit(0));
+	pid_t b = SPAWN(memset(shared_map + 32 * PAGE, i, 32 * PAGE); _exit(0));
+
+	shared_map[i % 64 * PAGE] = i;
+	IS(wait_status(a), EXITED(0));
+	IS(wait_status(b), EXITED(0));
+}
+
+TEST(copy_on_write, "[P10] [V1] three hundred rounds of copies in two children and the parent")
+{
+	shared_map = pages(64, PROT_READ | PROT_WRITE);
+	memset(shared_map, 1, 64 * PAGE);
+	steady(round_cow, 300);
+}
+
+static void round_map(u32 i)
+{
+	u8 *p = pages(100, PROT_READ | PROT_WRITE);
+
+	for (u32 k = 0; k < 100; k += 3)
+		p[k * PAGE] = i;
+	OK(mprotect(p + 10 * PAGE, 10 * PAGE, PROT_READ));
+	OK(munmap(p + 30 * PAGE, 10 * PAGE));
+	p = mremap(p + 40 * PAGE, 60 * PAGE, 90 * PAGE, MREMAP_MAYMOVE);
+	NEED(p != MAP_FAILED);
+	OK(madvise(p, 5 * PAGE, MADV_DONTNEED));
+	OK(munmap(p + 20 * PAGE, 60 * PAGE));
+}
+
+static void round_map_child(u32 i)
+{
+	IS(CHILD(round_map(i)), EXITED(0));
+}
+
+TEST(mappings, "[P10] [V1] five hundred rounds of map, protect, move, unmap, left to exit")
+{
+	steady(round_map_child, 500);
+}
+
+static void round_files(u32 i)
+{
+	char name[32];
+	int fd, fds[2];
+	u8 *p;
+
+	snprintf(name, sizeof(name), "file%u", i % 7);
+	fd = make_file(name, "contents", 8, 0600);
+	OK(ftruncate(fd, 20 * PAGE));
+	p = mmap(NULL, 20 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	NEED(p != MAP_FAILED);
+	p[10 * PAGE] = i;
+	OK(pipe(fds));
+	NEED(write(fds[1], p, 5 * PAGE) == 5 * (ssize_t)PAGE);
+	OK(munmap(p, 20 * PAGE));
+	close(fds[0]);
+	close(fds[1]);
+	close(fd);
+	OK(mkdir("folder", 0700));
+	OK(symlink(name, "folder/link"));
+	OK(unlink("folder/link"));
+	OK(rmdir("folder"));
+	OK(unlink(name));
+}
+
+TEST(files, "[P10] five hundred rounds of files, mappings of them, pipes, folders and links")
+{
+	enter_scratch();
+	steady(round_files, 500);
+}
+
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+static void round_killed(u32 i)
+{
+	static const int how[] = {SIGKILL, SIGSEGV, SIGTERM, SIGSTOP};
+	int sig = how[i % ARRAY_SIZE(how)], fds[2];
+	pid_t child;
+
+	OK(pipe(fds));
+	child = SPAWN({
+		char c;
+
+		signal(SIGUSR1, on_signal);
+		raise(SIGUSR1);
+		NEED(read(fds[0], &c, 1) == 1); /* never comes: killed while asleep in the kernel */
+	});
+	if (i % 2)
+		sched_yield();
+	kill(child, sig);
+	kill(child, SIGKILL);
+	CHECK(wait_status(child) > 0);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+TEST(killed, "[P10] five hundred rounds of children killed at any point")
+{
+	steady(round_killed, 500);
+}
+
+static void round_failing_exec(u32 i)
+{
+	static const char *const what[] = {"/dev/null", "/nowhere", "/tmp", "bad"};
+
+	CHECK(execv(what[i % 4], exec_argv) == -1);
+}
+
+TEST(failing_exec, "[P10] a thousand execs that fail")
+{
+	enter_scratch();
+	make_closed_file("bad", "\177ELF\2\1\1 and then nothing", 25, 0755);
+	steady(round_failing_exec, 1000);
+}
+
+static void round_bomb(u32 i)
+{
+	pid_t child[100];
+
+	(void)i;
+	for (u32 k = 0; k < 100; k++)
+		child[k] = SPAWN(for (;;) pause());
+	for (u32 k = 0; k < 100; k++)
+		kill(child[k], SIGKILL);
+	for (u32 k = 0; k < 100; k++)
+		IS(wait_status(child[k]), KILLED(SIGKILL));
+}
+
+TEST(fork_bomb, "[P10] a hundred processes at once, ten times")
+{
+	for (u32 i = 0; i < 2; i++)
+		round_bomb(i);
+	sleep_ms(100);
+	long before = meminfo("MemFree"), after;
+	for (u32 i = 0; i < 10; i++)
+		round_bomb(i);
+	sleep_ms(100);
+	after = meminfo("MemFree");
+	say("# free: %ld KiB before, %ld KiB after\n", before, after);
+	if (on_bulkhead())
+		CHECK(after >= before - SLACK_KIB);
+}
