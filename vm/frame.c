@@ -61,11 +61,11 @@ void frame_init_early(const struct bootinfo *bi)
 }
 
 /* Map the records of frames [first, end) where they are not mapped yet. */
-static void records_map(u64 first, u64 end)
+static void records_map(const struct frame *array, u64 first, u64 end)
 {
-	vaddr_t va = ALIGN_DOWN((vaddr_t)&frame_array[first], PAGE_SIZE);
+	vaddr_t va = ALIGN_DOWN((vaddr_t)&array[first], PAGE_SIZE);
 
-	for (; va < (vaddr_t)&frame_array[end]; va += PAGE_SIZE) {
+	for (; va < (vaddr_t)&array[end]; va += PAGE_SIZE) {
 		paddr_t pa;
 
 		if (pmap_kernel_query(va, &pa, NULL))
@@ -87,13 +87,13 @@ void frame_init(const struct bootinfo *bi)
 	const struct boot_mem *map = boot_map(bi);
 	struct frame *array = (struct frame *)pmap_frames_base;
 
-	frame_array = array;
 	for (u64 i = 0; i < bi->mem_count; i++) {
 		u64 first = map[i].base >> PAGE_SHIFT;
 
 		if (map[i].type != BOOT_MEM_RESERVED && map[i].type != BOOT_MEM_MMIO)
-			records_map(first, first + map[i].pages);
+			records_map(array, first, first + map[i].pages);
 	}
+	frame_array = array; /* until here frame_alloc did without records */
 	/* What is not free has one owner: the kernel. */
 	for (u64 i = 0; i < bi->mem_count; i++) {
 		u64 first = map[i].base >> PAGE_SHIFT, end = first + map[i].pages;
