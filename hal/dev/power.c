@@ -78,8 +78,10 @@ static void report_status(u32 status)
 static void power_begin(u32 status, u32 efi_type)
 {
 	report_status(status);
-	if ((ways & WAY_EFI) && power_efi_call)
-		power_efi_call(efi_type);
+	if (!(ways & WAY_EFI) || !power_efi_call)
+		return;
+	power_efi_call(efi_type);
+	klog(LOG_WARN, "power: firmware's ResetSystem came back");
 }
 
 void __noreturn power_off(u32 status)
