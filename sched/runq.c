@@ -5,6 +5,7 @@
 #include "hal/cpu/fpu.h"
 #include "hal/time/clock.h"
 #include "sched/internal.h"
+#include "sched/waitq.h"
 #include "vm/aspace.h"
 
 #define TICK	   (4 * NS_PER_MSEC) /* how often a busy CPU looks whether somebody else is due */
@@ -102,10 +103,11 @@ bool thread_wake(struct thread *t)
 	return woken;
 }
 
-void thread_interrupt(struct thread *t)
+void thread_interrupt(struct thread *t, bool kill)
 {
-	atomic_or(&t->cpu.work, WORK_SIGNAL);
-	if (atomic_load(&t->interruptible))
+	atomic_or(&t->cpu.work, kill ? WORK_SIGNAL | WORK_KILL : WORK_SIGNAL);
+	u32 how = atomic_load(&t->wait_how);
+	if (how == WAIT_INTERRUPTIBLE || (kill && how == WAIT_KILLABLE))
 		thread_wake(t);
 	cpu_send_resched(t->last_cpu);
 }

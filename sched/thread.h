@@ -39,7 +39,7 @@ struct thread {
 	u8 *kstack;                              /* [I] lowest mapped byte; a guard page lies below */
 	enum thread_state state;                 /* [r] */
 	bool on_runq;                            /* [r] */
-	bool interruptible;                      /* [c] asleep: thread_interrupt may wake it */
+	u32 wait_how;             /* [c] enum wait_how of the sleep: what may wake it */
 	bool idle;                               /* [I] a CPU's idle thread */
 	u32 last_cpu;                            /* [r] */
 	pid_t tid;                               /* [I] 0: a thread of the kernel */
@@ -79,14 +79,9 @@ int thread_spawn(const char *name, void (*fn)(void *), void *arg);
 /* thread_wake: make T READY if it is ASLEEP. => whether it was. Callable from interrupts. */
 bool thread_wake(struct thread *t);
 
-/* thread_interrupt: set WORK_SIGNAL, and wake T if it sleeps interruptibly. Callable from interrupts. */
-void thread_interrupt(struct thread *t);
-
-/* thread_interrupted: the running thread has something to see to before it may go on sleeping. */
-static inline bool thread_interrupted(void)
-{
-	return current_work() & WORK_SIGNAL;
-}
+/* thread_interrupt: set WORK_SIGNAL (and WORK_KILL), and wake T if it sleeps so that this may wake it. Callable from
+ * interrupts. */
+void thread_interrupt(struct thread *t, bool kill);
 
 /* thread_set_nice: weights as Linux's (nice -20 .. 19). */
 void thread_set_nice(struct thread *t, int nice);

@@ -36,7 +36,7 @@ void waitq_prepare(enum wait_how how)
 {
 	struct thread *t = thread_current();
 
-	atomic_store(&t->interruptible, how == WAIT_INTERRUPTIBLE);
+	atomic_store(&t->wait_how, how);
 	atomic_swap(&t->state, THREAD_ASLEEP); /* a full barrier: the condition is read after it */
 }
 
@@ -55,17 +55,28 @@ static void sleep_expired(struct timer *t)
 	thread_wake(container_of(t, struct sleep_timer, timer)->thread);
 }
 
+bool thread_interrupted(enum wait_how how)
+{
+	static const u32 work[] = {
+		[WAIT_UNINTERRUPTIBLE] = 0,
+		[WAIT_KILLABLE] = WORK_KILL,
+		[WAIT_INTERRUPTIBLE] = WORK_SIGNAL,
+	};
+
+	return current_work() & work[how];
+}
+
 int waitq_block(enum wait_how how, u64 deadline)
 {
 	struct sleep_timer s = {.thread = thread_current()};
 
-	if (how == WAIT_INTERRUPTIBLE && thread_interrupted()) {
+	if (thread_interrupted(how)) {
 		waitq_cancel();
 		return -ERESTARTSYS;
 	}
 	if (deadline == CLOCK_NEVER) {
 		sched_block();
-		return how == WAIT_INTERRUPTIBLE && thread_interrupted() ? -ERESTARTSYS : 0;
+		return thread_interrupted(how) ? -ERESTARTSYS : 0;
 	}
 	if (clock_mono() >= deadline) {
 		waitq_cancel();
@@ -77,7 +88,7 @@ int waitq_block(enum wait_how how, u64 deadline)
 	timer_cancel(&s.timer);
 	if (clock_mono() >= deadline)
 		return -ETIMEDOUT;
-	return how == WAIT_INTERRUPTIBLE && thread_interrupted() ? -ERESTARTSYS : 0;
+	return thread_interrupted(how) ? -ERESTARTSYS : 0;
 }
 
 static u32 wake(struct waitq *q, u32 most)

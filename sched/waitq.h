@@ -34,10 +34,15 @@ struct waiter {
 	bool fired;            /* [queue lock] woken through this queue since the last waitq_prepare */
 };
 
+/* What ends a sleep besides the wake and the deadline: nothing, only a kill, any signal. */
 enum wait_how {
 	WAIT_UNINTERRUPTIBLE,
+	WAIT_KILLABLE,
 	WAIT_INTERRUPTIBLE
 };
+
+/* thread_interrupted: the running thread has something to see to before it may sleep so. */
+bool thread_interrupted(enum wait_how how);
 
 /* waitq_add, waitq_remove: be on the queue; any number of queues at once (poll). */
 void waitq_add(struct waitq *q, struct waiter *w);

@@ -489,6 +489,27 @@ int aspace_discard(struct aspace *as, vaddr_t addr, u64 len)
 	return err;
 }
 
+int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present)
+{
+	int err = -ENOMEM;
+
+	WITH_LOCK(&as->lock) {
+		struct region *r = region_find(as, va);
+		paddr_t pa;
+
+		if (!r || r->start > va)
+			break;
+		err = 0;
+		*ret_present = pmap_query(&as->pmap, va, &pa, NULL);
+		if (!*ret_present && r->object &&
+		    object_page(r->object, (r->offset + (va - r->start)) >> PAGE_SHIFT, false, &pa) == 0) {
+			*ret_present = 1;
+			frame_put(pa);
+		}
+	}
+	return err;
+}
+
 static int fork_regions(struct aspace *from, struct aspace *to)
 {
 	for (struct region *r = region_at(from->regions.first); r; r = region_next(r)) {
@@ -531,6 +552,18 @@ int aspace_fork(struct aspace *as, struct aspace **ret)
 	else
 		*ret = child;
 	return err;
+}
+
+bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa)
+{
+	bool shared = false;
+
+	WITH_LOCK(&as->lock) {
+		struct region *r = region_find(as, va);
+
+		shared = r && r->start <= va && (r->flags & REGION_SHARED) && pmap_query(&as->pmap, va, ret_pa, NULL);
+	}
+	return shared;
 }
 
 void aspace_for_each(struct aspace *as, bool (*fn)(const struct region *r, void *arg), void *arg)

@@ -81,6 +81,9 @@ int aspace_remap(struct aspace *as, vaddr_t addr, u64 old_len, u64 new_len, bool
 /* aspace_discard: MADV_DONTNEED: drop private pages; the next touch finds zeroes or the file. */
 int aspace_discard(struct aspace *as, vaddr_t addr, u64 len);
 
+/* aspace_page_state: whether VA's page is in memory, as mincore(2) tells it. => 0, or -ENOMEM (not mapped at all) */
+int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present);
+
 /* aspace_fork: a copy with shared frames; private pages become copy-on-write on both sides. => 0 or -ENOMEM
  */
 int aspace_fork(struct aspace *as, struct aspace **ret);
@@ -95,6 +98,9 @@ int aspace_fault(struct aspace *as, vaddr_t addr, u32 access);
  * => 0 or the errors of aspace_fault */
 int aspace_write(struct aspace *as, vaddr_t va, const void *buf, size_t n);
 int aspace_read(struct aspace *as, vaddr_t va, void *buf, size_t n);
+
+/* aspace_shared_frame => true and the frame of VA's page, when it is mapped and belongs to a shared mapping. */
+bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa);
 
 /* aspace_for_each: FN for each region in order of address, with the lock held. FN => false ends the walk. */
 void aspace_for_each(struct aspace *as, bool (*fn)(const struct region *r, void *arg), void *arg);

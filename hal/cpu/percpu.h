@@ -40,6 +40,7 @@ struct cpu_thread {
 
 #define WORK_RESCHED 1U /* another thread should run */
 #define WORK_SIGNAL  2U /* a signal, a kill or a stop request */
+#define WORK_RESTORE 8U /* its signal mask is to be put back */
 #define WORK_KILL    4U /* stays set once it is: the thread is to end */
 
 #define HELD_LOCKS_MAX 16

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "hal/base/types.h"
+#include "hal/base/assert.h"
 #include "hal/base/lockrank.h"
 #include "hal/cpu/percpu.h"
 #include "hal/cpu/regs.h"

@@ -25,11 +25,13 @@
 #include <linux/limits.h>
 #include <linux/major.h>
 #include <linux/mman.h>
+#include <linux/personality.h>
 #include <linux/prctl.h>
 #include <linux/random.h>
 #include <linux/reboot.h>
 #include <linux/resource.h>
 #include <linux/sched.h>
+#include <linux/signal.h>
 #include <linux/stat.h>
 #include <linux/sysinfo.h>
 #include <linux/time.h>

@@ -75,8 +75,9 @@ struct task {
 	struct thread thread;        /* first */
 	struct proc *proc;           /* [I] */
 	struct pid *pid;             /* [I] */
-	struct list link;            /* [proc_lock] proc->tasks */
+	struct list link;            /* [proc_lock and signal lock] proc->tasks; either to read */
 	u64 sig_blocked;             /* [signal lock] */
+	u64 sig_waited;              /* [c] what sigtimedwait waits for */
 	u64 sig_saved;               /* [c] mask to restore after sigsuspend, ppoll, pselect */
 	bool sig_restore;            /* [c] sig_saved is to be restored */
 	struct sigqueue sig_pending; /* [signal lock] */
@@ -84,8 +85,7 @@ struct task {
 	uaddr_t clear_child_tid;     /* [c] */
 	uaddr_t set_child_tid;       /* [c] */
 	uaddr_t robust_list;         /* [c] */
-	u64 syscall_nr;              /* [c] number in progress, for restart; ~0 none */
-	bool exiting;                /* [c] */
+	u64 trap_vector, trap_error, trap_addr; /* [c] of the last exception, for signal frames */
 };
 
 enum proc_state {
@@ -102,22 +102,23 @@ struct proc {
 	struct list session_link; /* [proc_lock] */
 	struct list all_link;     /* [proc_lock] every process, oldest first */
 	struct proc *parent;      /* [proc_lock] NULL for pid 1 */
+	pid_t parent_nr;          /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
 	struct list children;     /* [proc_lock] */
 	struct list sibling;      /* [proc_lock] */
-	struct list tasks;        /* [proc_lock] */
-	u32 task_count;           /* [proc_lock] */
+	struct list tasks;        /* [proc_lock and signal lock] either to read */
+	u32 task_count;           /* [proc_lock and signal lock] */
 	struct task *leader;      /* [proc_lock] the first task, or the one that called exec */
-	enum proc_state state;    /* [proc_lock] */
+	enum proc_state state;    /* [proc_lock and signal lock] either to read */
 	bool did_exec;            /* [proc_lock] setpgid by the parent is refused from then on */
-	bool stop_pending, stop_reported, cont_pending; /* [proc_lock] for wait4 */
-	bool group_exit;                                /* [proc_lock] all tasks are to end with exit_code */
-	int exit_code;                                  /* [proc_lock] as wait4's status */
-	int exit_signal;                                /* [I] what the parent gets, usually SIGCHLD */
-	int stop_signal;                                /* [proc_lock] */
-	struct waitq child_wait;                        /* the parent waits here for its children */
-	struct waitq stop_wait;                         /* stopped tasks wait here */
-	struct waitq *vfork_done; /* [proc_lock] the parent's vfork waits here, or NULL */
-	bool vfork_released;      /* [proc_lock] */
+	bool stop_report, cont_report; /* [proc_lock] wait4 has yet to tell of a stop, of a continuation */
+	bool group_exit;          /* [signal lock] all tasks are to end with exit_code */
+	struct task *exec_task;   /* [signal lock] who runs exec: all others are to end; or NULL */
+	int exit_code;            /* [signal lock] as wait4's status */
+	int exit_signal;          /* [I] what the parent gets, usually SIGCHLD */
+	int stop_signal;          /* [proc_lock] */
+	struct waitq child_wait;  /* this process waits here for its children */
+	struct waitq stop_wait;   /* its stopped tasks wait here, and exec for the others' end */
+	struct vfork_wait *vfork; /* [proc_lock] where the parent's vfork waits, or NULL */
 
 	struct fdtable *files;                /* [I] shared by the tasks; NULL in a zombie */
 	struct fsctx *fs;                     /* [I] */
@@ -130,6 +131,7 @@ struct proc {
 	int nice;                             /* [proc_lock] */
 	u32 personality;                      /* [proc_lock] */
 	bool no_new_privs, dumpable;          /* [c] */
+	bool subreaper;                       /* [c] orphans below become its children */
 	int parent_death_signal;              /* [c] */
 	u64 start_time;                       /* [I] monotonic ns */
 	u64 time_user, time_kernel, time_child_user,
@@ -173,6 +175,9 @@ struct aspace *proc_aspace(struct proc *p);
 /* proc_times: user and kernel ns of all its tasks so far. proc_lock held. */
 void proc_times(struct proc *p, u64 *ret_user, u64 *ret_kernel);
 
+/* task_times: the same of one task. */
+void task_times(const struct thread *t, u64 *ret_user, u64 *ret_kernel);
+
 u32 proc_count(void);
 pid_t proc_last_pid(void);
 
@@ -188,32 +193,85 @@ i64 proc_clone(const struct clone_request *req);
 void __noreturn proc_exit_group(int wait_status); /* all tasks of the caller's process */
 void __noreturn task_exit(int wait_status);       /* the calling task alone */
 
-/* exec: strings are kernel copies; on success it does not return to the old image. */
-struct exec_args;
-i64 exec_load(const char *path, struct exec_args *args);
-
 /* --- signals --- */
-/* signal_send: SIG to a whole process or to one task; INFO's si_signo is the number. Callable with proc_lock
- * held, and from interrupts. => 0 or -EAGAIN (queue limit of real-time signals) */
+/* The signal lock is proc->sighand->lock; timers take it in interrupts. */
+bool signal_lock(struct sighand *h);
+void signal_unlock(struct sighand *h, bool irq_was_on);
+
+/* signal_send_proc: to a whole process; signal_send_task: to one task. INFO->si_signo is the number. proc_lock held,
+ * not from interrupts. => 0 or -EAGAIN (too many queued real-time signals) */
 int signal_send_proc(struct proc *p, const siginfo_t *info);
 int signal_send_task(struct task *t, const siginfo_t *info);
-/* signal_send_group: to every process of the group. proc_lock held. => number of processes */
+/* signal_send_group: SIG from the kernel to every process of the group. proc_lock held. => number of processes */
 u32 signal_send_group(struct pid *group, int sig);
-/* signal_kernel: the kernel itself sends SIG (SI_KERNEL). */
+/* signal_kernel: the kernel itself sends SIG (SI_KERNEL). proc_lock held. */
 void signal_kernel(struct proc *p, int sig);
+/* signal_timer: SIGALRM from a timer; callable from interrupts, P is not a zombie. */
+void signal_timer(struct proc *p);
 /* signal_fault: a synchronous fault of the running task; cannot be blocked or ignored. */
 void signal_fault(int sig, int code, u64 addr);
 /* signal_deliver: on the way to ring 3; builds a frame, stops, or ends the process. */
 void signal_deliver(struct trapframe *tf);
 /* signal_blocked_or_ignored: by the running task (background reads of a terminal ask). */
 bool signal_blocked_or_ignored(int sig);
-/* signal_set_mask: replace the running task's mask; _temporarily: until the next signal_deliver is through.
- */
+/* signal_set_mask: replace the running task's mask; _temporarily: until the next signal_deliver is through. */
 void signal_set_mask(u64 mask);
 void signal_set_mask_temporarily(u64 mask);
+/* signal_pending: what waits for the running task, blocked ones too. */
+u64 signal_pending(void);
+/* signal_take: take one of SET from the running task's pending signals. => its number, 0: none */
+int signal_take(u64 set, siginfo_t *ret_info);
+/* signal_flush: drop all that is pending in Q. Signal lock held. */
+void signal_flush(struct sigqueue *q);
+/* signal_end_tasks: ask all tasks of P but EXCEPT to end. Signal lock held. */
+void signal_end_tasks(struct proc *p, struct task *except);
+/* signal_frame_push: make TF run the handler of SIG. => 0, -EFAULT (no room on the stack) */
+int signal_frame_push(struct trapframe *tf, const struct sigaction *sa, const siginfo_t *info, u64 mask);
 
 /* group_is_orphaned: POSIX 3.264. proc_lock held. */
 bool group_is_orphaned(struct pid *group);
 
 /* capable: the running process has the privilege (root). */
 bool capable(int cap);
+
+/* --- between the files of kernel/proc/ --- */
+struct vfork_wait {
+	struct waitq queue;
+	bool done; /* [proc_lock] */
+};
+
+void pid_init(void);
+void fork_init(void);
+void signal_init(void);
+
+/* proc_alloc: an empty process with a sighand; task_alloc: an empty task with extended state. => NULL: out of memory */
+struct proc *proc_alloc(void);
+void proc_free(struct proc *p); /* never or no longer in the tables */
+struct task *task_alloc(void);
+void task_free(struct task *t); /* never started */
+/* task_dead: thread.on_dead of every task. */
+void task_dead(struct thread *t);
+
+/* proc_insert, task_insert: into the tables. proc_lock held. */
+void proc_insert(struct proc *p, struct proc *parent);
+void task_insert(struct proc *p, struct task *t);
+
+/* proc_set_group, proc_set_session: proc_lock held. */
+void proc_set_group(struct proc *p, struct pid *group);
+void proc_set_session(struct proc *p, struct pid *session);
+
+/* proc_release_vfork: the parent may go on. */
+void proc_release_vfork(struct proc *p);
+
+/* proc_notify_parent: SIGCHLD and wake, for an end, a stop or a continuation. proc_lock held. */
+void proc_notify_parent(struct proc *p, int code, int status);
+
+/* itimer_expired: the fn of proc->real_timer (kernel/sys/time.c). */
+void itimer_expired(struct timer *t);
+
+/* proc_reap: take a zombie out of the tables and free it. proc_lock held. */
+void proc_reap(struct proc *p);
+
+/* sighand_alloc, sighand_put */
+struct sighand *sighand_alloc(void);
+void sighand_put(struct sighand *h);

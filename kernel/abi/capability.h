@@ -1,0 +1,4 @@
+/* Capability numbers: Linux's own header (leaf). */
+#pragma once
+
+#include <linux/capability.h>

@@ -1,0 +1,727 @@
+/* exec, in two parts: exec_prepare makes a whole new address space and may fail at any point without a trace;
+ * exec_commit moves the process into it and cannot fail.
+ *
+ * The new stack, from the top (System V ABI x86-64, 3.4.1):
+ *   file name, environment strings, argument strings, platform and random bytes,
+ *   auxiliary vector, environment pointers, argument pointers, argc      <- RSP, aligned to 16 */
+#include "kernel/proc/exec.h"
+#include "hal/base/log.h"
+#include "hal/base/string.h"
+#include "hal/cpu/cpu.h"
+#include "hal/cpu/fpu.h"
+#include "hal/cpu/random.h"
+#include "kernel/fs/fdtable.h"
+#include "kernel/fs/vfs.h"
+#include "kernel/proc/elf.h"
+#include "kernel/proc/proc.h"
+#include "vm/aspace.h"
+#include "vm/kmem.h"
+#include "vm/uaccess.h"
+
+#define STACK_BITS    30 /* V4: random bits of the stack's and the mmap area's place, in pages */
+#define MMAP_BITS     30
+#define IMAGE_BITS    28
+#define BRK_BITS      13
+#define IMAGE_BASE    0x555555554000UL
+#define STACK_INITIAL (128 * KIB)
+#define STACK_GAP_MIN (128 * MIB)
+#define STRING_MAX    (32 * PAGE_SIZE) /* one argument, as Linux's MAX_ARG_STRLEN */
+#define SCRIPT_DEPTH  4
+#define SCRIPT_LINE   256
+
+struct exec {
+	struct aspace *as;
+	struct file *file;   /* what is executed: the program, or a script's interpreter */
+	struct file *interp; /* PT_INTERP's file, or NULL */
+	char *path;	     /* kernel memory: what the file was called */
+	char name[16];
+	u64 sp;		     /* where the next string goes below */
+	u64 sp_limit;	     /* how far strings may go down */
+	u64 filename;	     /* address of the name, AT_EXECFN */
+	u64 args_start;	     /* the lowest argument string */
+	u64 envs_start;
+	u64 envs_end;
+	u32 argc, envc;
+	u64 random;	     /* addresses of AT_RANDOM's bytes and AT_PLATFORM */
+	u64 platform;
+	struct elf_image image, loader;
+	u64 image_base, loader_base; /* added to the addresses in the images */
+	u64 entry;
+};
+
+
+/* --- strings --- */
+
+/* strings_get: the INDEXth string. => 1 and its address; 0: the end; -EFAULT */
+static int strings_get(const struct exec_strings *s, u32 index, u64 *ret)
+{
+	if (s->kernel)
+		*ret = (u64)s->array[index];
+	else if (!s->user.va)
+		*ret = 0;
+	else if (copyin(ret, UADDR(s->user.va + index * 8UL), 8) < 0)
+		return -EFAULT;
+	return *ret != 0;
+}
+
+static int strings_count(const struct exec_strings *s, u32 *ret)
+{
+	u64 p;
+	u32 n = 0;
+	int more;
+
+	while ((more = strings_get(s, n, &p)) > 0)
+		if (++n > 0x7fff00 / 8)
+			return -E2BIG;
+	*ret = n;
+	return more;
+}
+
+/* push_bytes: N bytes below what is there already. => 0, -E2BIG, -ENOMEM */
+static int push_bytes(struct exec *x, const void *s, size_t n)
+{
+	if (n > x->sp - x->sp_limit)
+		return -E2BIG;
+	x->sp -= n;
+	return aspace_write(x->as, x->sp, s, n) < 0 ? -ENOMEM : 0;
+}
+
+static int push_kernel(struct exec *x, const char *s)
+{
+	return push_bytes(x, s, strlen(s) + 1);
+}
+
+/* user_length: of a string of ring 3, terminator included. BUF is a page. => -EFAULT, -E2BIG */
+static isize_t user_length(uaddr_t s, char *buf)
+{
+	for (size_t n = 0; n < STRING_MAX; n += PAGE_SIZE) {
+		isize_t len = copyinstr(buf, UADDR(s.va + n), PAGE_SIZE);
+
+		if (len >= 0)
+			return (isize_t)n + len + 1;
+		if (len != -ENAMETOOLONG)
+			return len;
+	}
+	return -E2BIG;
+}
+
+static int push_user(struct exec *x, uaddr_t s, char *buf)
+{
+	isize_t len = user_length(s, buf);
+	size_t done = 0;
+
+	if (len < 0)
+		return (int)len;
+	if ((size_t)len > x->sp - x->sp_limit)
+		return -E2BIG;
+	x->sp -= (size_t)len;
+	while (done < (size_t)len) {
+		size_t part = MIN((size_t)len - done, PAGE_SIZE);
+
+		if (copyin(buf, UADDR(s.va + done), part) < 0)
+			return -EFAULT;
+		if (done + part == (size_t)len)
+			buf[part - 1] = 0; /* whatever another thread made of it meanwhile */
+		if (aspace_write(x->as, x->sp + done, buf, part) < 0)
+			return -ENOMEM;
+		done += part;
+	}
+	return 0;
+}
+
+/* push_strings: the last one first, so that they lie in order. */
+static int push_strings(struct exec *x, const struct exec_strings *s, u32 n, char *buf)
+{
+	int err = 0;
+
+	while (n-- > 0 && !err) {
+		u64 p;
+
+		err = strings_get(s, n, &p);
+		if (err <= 0)
+			return err < 0 ? err : -EFAULT;
+		err = s->kernel ? push_kernel(x, (const char *)p) : push_user(x, UADDR(p), buf);
+	}
+	return err;
+}
+
+static int push_all(struct exec *x, const struct exec_strings *argv, const struct exec_strings *envp)
+{
+	char *buf = kmalloc(PAGE_SIZE);
+	int err = buf ? strings_count(argv, &x->argc) : -ENOMEM;
+
+	if (!err)
+		err = strings_count(envp, &x->envc);
+	if (!err)
+		err = push_kernel(x, x->path);
+	x->filename = x->envs_end = x->sp;
+	if (!err)
+		err = push_strings(x, envp, x->envc, buf);
+	x->envs_start = x->sp;
+	if (!err)
+		err = push_strings(x, argv, x->argc, buf);
+	if (!err && x->argc == 0) { /* as Linux since 5.18: an empty first argument */
+		err = push_kernel(x, "");
+		x->argc = 1;
+	}
+	x->args_start = x->sp;
+	kfree(buf);
+	return err;
+}
+
+/* --- the stack's place --- */
+
+static int make_stack(struct exec *x)
+{
+	struct aspace *as = x->as;
+	struct proc *p = proc_current();
+	u64 limit = p->limits[RLIMIT_STACK].rlim_cur;
+	bool fixed = p->personality & ADDR_NO_RANDOMIZE;
+	vaddr_t addr;
+
+	as->stack_top = USER_MAX - (fixed ? 0 : aspace_random(STACK_BITS));
+	as->stack_limit = MIN(MAX(limit, STACK_INITIAL), 1UL << 40);
+	as->mmap_base = USER_MAX - (1UL << 43) - (fixed ? 0 : aspace_random(MMAP_BITS));
+	struct map_request req = {
+		.addr = as->stack_top - STACK_INITIAL,
+		.len = STACK_INITIAL,
+		.prot = VM_READ | VM_WRITE,
+		.max_prot = VM_READ | VM_WRITE | VM_EXEC,
+		.flags = REGION_STACK,
+		.fixed = true,
+	};
+	int err = aspace_map(as, &req, &addr);
+	x->sp = as->stack_top - 8;
+	x->sp_limit = as->stack_top - MIN(as->stack_limit / 4, 6 * MIB);
+	return err;
+}
+
+/* --- segments --- */
+
+/* clear_tail: what lies behind the file's part of a writable segment's last page is zero (E2). */
+static int clear_tail(struct exec *x, const struct elf_segment *s, u64 base)
+{
+	static const char zeroes[PAGE_SIZE];
+	u64 end = base + s->vaddr + s->filesz;
+
+	if (s->memsz == s->filesz || !(end & PAGE_MASK) || !(s->prot & VM_WRITE))
+		return 0;
+	return aspace_write(x->as, end, zeroes, PAGE_SIZE - (end & PAGE_MASK)) < 0 ? -ENOMEM : 0;
+}
+
+static int map_segment(struct exec *x, struct file *f, const struct elf_segment *s, u64 base)
+{
+	vaddr_t start = ALIGN_DOWN(base + s->vaddr, PAGE_SIZE), addr;
+	vaddr_t file_end = s->filesz ? ALIGN_UP(base + s->vaddr + s->filesz, PAGE_SIZE) : start;
+	vaddr_t end = ALIGN_UP(base + s->vaddr + s->memsz, PAGE_SIZE);
+	struct map_request req = {
+		.addr = start,
+		.len = file_end - start,
+		.prot = s->prot,
+		.max_prot = VM_READ | VM_WRITE | VM_EXEC,
+		.fixed = true,
+		.object = f->inode->object,
+		.offset = s->offset - (s->vaddr & PAGE_MASK),
+		.file = f,
+	};
+	int err = req.len ? aspace_map(x->as, &req, &addr) : 0;
+
+	if (!err && end > file_end) {
+		req = (struct map_request){
+			.addr = file_end,
+			.len = end - file_end,
+			.prot = s->prot,
+			.max_prot = VM_READ | VM_WRITE | VM_EXEC,
+			.fixed = true,
+		};
+		err = aspace_map(x->as, &req, &addr);
+	}
+	return err ? err : clear_tail(x, s, base);
+}
+
+static int map_image(struct exec *x, struct file *f, const struct elf_image *img, u64 base)
+{
+	int err = 0;
+
+	for (u32 i = 0; i < img->count && !err; i++)
+		err = map_segment(x, f, &img->segments[i], base);
+	return err;
+}
+
+/* --- reading and checking a file --- */
+
+static int check_elf(struct file *f, const char *what, struct elf_image *ret)
+{
+	Elf64_Ehdr head;
+	u64 size = atomic_load(&f->inode->size);
+	const char *why = "cannot be read";
+	Elf64_Phdr *phdrs = NULL;
+	int err = -ENOEXEC;
+
+	memset(&head, 0, sizeof(head));
+	if (file_read_kernel(f, &head, sizeof(head), 0) >= 0)
+		err = elf_check_header(&head, size, &why);
+	if (!err) {
+		isize_t n = head.e_phnum * (isize_t)sizeof(Elf64_Phdr);
+
+		phdrs = kmalloc((size_t)n);
+		err = phdrs ? 0 : -ENOMEM;
+		if (!err && file_read_kernel(f, phdrs, (size_t)n, head.e_phoff) != n)
+			err = -ENOEXEC;
+		if (!err)
+			err = elf_check_segments(&head, phdrs, size, aspace_allow_wx, ret, &why);
+		kfree(phdrs);
+	}
+	if (err)
+		klog(LOG_INFO, "exec: %s: %s", what, why);
+	return err;
+}
+
+static int open_exec(const char *path, struct file **ret)
+{
+	struct file *f;
+	int err = vfs_open_kernel(path, O_RDONLY, 0, &f);
+
+	if (err)
+		return err;
+	err = file_check_exec(f);
+	if (err)
+		file_put(f);
+	else
+		*ret = f;
+	return err;
+}
+
+/* load_interp: PT_INTERP names the loader, a program like any other, which is mapped beside. */
+static int load_interp(struct exec *x)
+{
+	char *path = kzalloc(x->image.interp_size + 1);
+	int err = path ? 0 : -ENOMEM;
+
+	if (!err && file_read_kernel(x->file, path, x->image.interp_size, x->image.interp_offset) !=
+			    (isize_t)x->image.interp_size)
+		err = -ENOEXEC;
+	if (!err)
+		err = open_exec(path, &x->interp);
+	if (!err)
+		err = check_elf(x->interp, path, &x->loader);
+	if (!err && x->loader.interp_size)
+		err = -ELIBBAD;
+	kfree(path);
+	return err;
+}
+
+static u64 image_place(const struct elf_image *img)
+{
+	bool fixed = proc_current()->personality & ADDR_NO_RANDOMIZE;
+
+	return img->dynamic ? IMAGE_BASE + (fixed ? 0 : aspace_random(IMAGE_BITS)) - img->low : 0;
+}
+
+static int load_images(struct exec *x)
+{
+	int err = check_elf(x->file, x->path, &x->image);
+
+	if (!err && x->image.interp_size)
+		err = load_interp(x);
+	if (err)
+		return err;
+	x->image_base = image_place(&x->image);
+	err = map_image(x, x->file, &x->image, x->image_base);
+	x->entry = x->image_base + x->image.entry;
+	if (err || !x->interp)
+		return err;
+	if (x->loader.dynamic) {
+		/* Somewhere in the mmap area: a request without an address finds the place. */
+		struct map_request req = {.len = x->loader.high - x->loader.low, .max_prot = VM_READ};
+		vaddr_t at;
+
+		err = aspace_map(x->as, &req, &at);
+		if (err)
+			return err;
+		x->loader_base = at - x->loader.low;
+	}
+	x->entry = x->loader_base + x->loader.entry;
+	return map_image(x, x->interp, &x->loader, x->loader_base);
+}
+
+static void place_brk(struct exec *x)
+{
+	bool fixed = proc_current()->personality & ADDR_NO_RANDOMIZE;
+	struct aspace *as = x->as;
+
+	as->brk_start = as->brk = x->image_base + x->image.high + (fixed ? 0 : aspace_random(BRK_BITS));
+	as->code_start = x->image_base + x->image.low;
+	as->code_end = x->image_base + x->image.high;
+}
+
+/* --- the vectors --- */
+
+#define AUX_MAX 24
+
+static u32 aux_fill(const struct exec *x, u64 (*aux)[2])
+{
+	const struct creds *c = &proc_current()->creds;
+	u32 n = 0;
+#define AUX(type, value) (aux[n][0] = (type), aux[n][1] = (value), n++)
+	AUX(AT_HWCAP, cpu_features.hwcap);
+	AUX(AT_PAGESZ, PAGE_SIZE);
+	AUX(AT_CLKTCK, 100);
+	AUX(AT_PHDR, x->image.phdr ? x->image_base + x->image.phdr : 0);
+	AUX(AT_PHENT, sizeof(Elf64_Phdr));
+	AUX(AT_PHNUM, x->image.phnum);
+	AUX(AT_BASE, x->loader_base);
+	AUX(AT_FLAGS, 0);
+	AUX(AT_ENTRY, x->image_base + x->image.entry);
+	AUX(AT_UID, c->uid);
+	AUX(AT_EUID, c->euid);
+	AUX(AT_GID, c->gid);
+	AUX(AT_EGID, c->egid);
+	AUX(AT_SECURE, c->uid != c->euid || c->gid != c->egid);
+	AUX(AT_RANDOM, x->random);
+	AUX(AT_HWCAP2, 0);
+	AUX(AT_EXECFN, x->filename);
+	AUX(AT_PLATFORM, x->platform);
+	AUX(AT_MINSIGSTKSZ, fpu_size() + 1024);
+	AUX(AT_NULL, 0);
+#undef AUX
+	return n;
+}
+
+/* pointers: N strings one behind another from *AT on become an ended array at *TO. */
+static int push_pointers(struct exec *x, u64 *to, u64 *at, u32 n)
+{
+	char part[256];
+	u64 null = 0;
+	int err = 0;
+
+	for (u32 i = 0; i < n && !err; i++) {
+		u64 start = *at;
+
+		err = aspace_write(x->as, *to, &start, 8);
+		*to += 8;
+		for (bool ended = false; !ended && !err;) {
+			size_t want = MIN(sizeof(part), PAGE_SIZE - (*at & PAGE_MASK));
+
+			err = aspace_read(x->as, *at, part, want);
+			char *zero = err ? NULL : memchr(part, 0, want);
+			ended = zero;
+			*at += zero ? (u64)(zero - part) + 1 : want;
+		}
+	}
+	if (!err)
+		err = aspace_write(x->as, *to, &null, 8);
+	*to += 8;
+	return err;
+}
+
+static int push_vectors(struct exec *x)
+{
+	u64 aux[AUX_MAX][2], random[2] = {random_u64(), random_u64()};
+	int err = push_kernel(x, "x86_64");
+
+	x->platform = x->sp;
+	x->sp = ALIGN_DOWN(x->sp - (random_u64() & 0x1ff0), 16UL);
+	if (!err)
+		err = push_bytes(x, random, sizeof(random));
+	x->random = x->sp;
+	u32 n = aux_fill(x, aux);
+	u64 words = 1 + x->argc + 1 + x->envc + 1 + 2UL * n;
+	u64 sp = ALIGN_DOWN(x->sp - words * 8, 16UL), at = sp, strings = x->args_start, argc = x->argc;
+	if (err || sp < x->sp_limit)
+		return err ? err : -E2BIG;
+	err = aspace_write(x->as, at, &argc, 8);
+	at += 8;
+	if (!err)
+		err = push_pointers(x, &at, &strings, x->argc);
+	if (!err)
+		err = push_pointers(x, &at, &strings, x->envc);
+	if (!err)
+		err = aspace_write(x->as, at, aux, n * sizeof(aux[0]));
+	x->sp = sp;
+	x->as->arg_start = x->args_start;
+	x->as->arg_end = x->as->env_start = x->envs_start;
+	x->as->env_end = x->envs_end;
+	return err < 0 ? -ENOMEM : 0;
+}
+
+/* --- scripts --- */
+
+/* script_parse: LINE is "#! interpreter [argument]", ended. => 0 or -ENOEXEC; *RET_ARG NULL: none */
+static int script_parse(char *line, char **ret_interp, char **ret_arg)
+{
+	char *s = line + 2, *end = strchr(line, '\n');
+
+	if (end)
+		*end = 0;
+	end = s + strlen(s);
+	while (end > s && (end[-1] == ' ' || end[-1] == '\t'))
+		*--end = 0;
+	while (*s == ' ' || *s == '\t')
+		s++;
+	if (!*s)
+		return -ENOEXEC;
+	*ret_interp = s;
+	while (*s && *s != ' ' && *s != '\t')
+		s++;
+	*ret_arg = NULL;
+	if (*s) {
+		*s++ = 0;
+		while (*s == ' ' || *s == '\t')
+			s++;
+		*ret_arg = s;
+	}
+	return 0;
+}
+
+/* drop_argument: the first argument goes; a script's name takes its place. */
+static int drop_argument(struct exec *x)
+{
+	char c = 1;
+
+	while (c) {
+		if (aspace_read(x->as, x->sp, &c, 1) < 0)
+			return -EFAULT;
+		x->sp++;
+	}
+	x->argc--;
+	return 0;
+}
+
+/* load_script: the file is a script: its interpreter is what runs. */
+static int load_script(struct exec *x, char *line)
+{
+	char *interp, *arg;
+	int err = script_parse(line, &interp, &arg);
+
+	if (!err)
+		err = drop_argument(x);
+	if (!err)
+		err = push_kernel(x, x->path);
+	if (!err && arg)
+		err = push_kernel(x, arg);
+	if (!err)
+		err = push_kernel(x, interp);
+	if (err)
+		return err;
+	x->argc += arg ? 3 : 2;
+	x->args_start = x->sp;
+	char *path = kstrdup(interp);
+	struct file *f;
+	err = path ? open_exec(path, &f) : -ENOMEM;
+	if (err) {
+		kfree(path);
+		return err;
+	}
+	kfree(x->path);
+	file_put(x->file);
+	x->path = path;
+	x->file = f;
+	return 0;
+}
+
+static int resolve_scripts(struct exec *x)
+{
+	char line[SCRIPT_LINE];
+
+	for (int depth = 0; depth <= SCRIPT_DEPTH; depth++) {
+		isize_t n = file_read_kernel(x->file, line, sizeof(line) - 1, 0);
+
+		if (n < 2 || line[0] != '#' || line[1] != '!')
+			return 0;
+		line[n] = 0;
+		int err = depth == SCRIPT_DEPTH ? -ELOOP : load_script(x, line);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+/* --- the two parts --- */
+
+static void name_from(char *name, size_t size, const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	str_copy(name, slash ? slash + 1 : path, size);
+}
+
+static void exec_release(struct exec *x)
+{
+	if (x->as)
+		aspace_put(x->as);
+	file_put(x->file);
+	file_put(x->interp);
+	kfree(x->path);
+	kfree(x);
+}
+
+static int exec_prepare(struct exec *x, const char *path, struct exec_strings argv, struct exec_strings envp)
+{
+	x->path = kstrdup(path);
+	name_from(x->name, sizeof(x->name), path);
+	int err = x->path ? open_exec(path, &x->file) : -ENOMEM;
+	if (!err)
+		err = aspace_create(&x->as);
+	if (!err)
+		err = make_stack(x);
+	if (!err)
+		err = push_all(x, &argv, &envp);
+	if (!err)
+		err = resolve_scripts(x);
+	if (!err)
+		err = load_images(x);
+	if (err)
+		return err;
+	place_brk(x);
+	return push_vectors(x);
+}
+
+/* leave_others: all other tasks of the process end first. => 0; -EINTR: another one's exec or end came first */
+static int leave_others(struct proc *p)
+{
+	struct task *me = task_current();
+	bool on = signal_lock(p->sighand), first = !p->group_exit && !p->exec_task;
+
+	if (first && p->task_count > 1) {
+		p->exec_task = me;
+		signal_end_tasks(p, me);
+	}
+	signal_unlock(p->sighand, on);
+	if (!first)
+		return -EINTR;
+	wait_event(&p->stop_wait, WAIT_UNINTERRUPTIBLE, CLOCK_NEVER, read_once(p->task_count) == 1);
+	on = signal_lock(p->sighand);
+	p->exec_task = NULL;
+	signal_unlock(p->sighand, on);
+	return 0;
+}
+
+/* own_sighand: handlers shared with others (CLONE_SIGHAND) become the process's own. => 0 or -ENOMEM */
+static int own_sighand(struct proc *p)
+{
+	struct sighand *old = p->sighand, *new;
+
+	if (atomic_load(&old->refs) == 1)
+		return 0;
+	new = sighand_alloc();
+	if (!new)
+		return -ENOMEM;
+	WITH_LOCK(&proc_lock) {
+		bool on = signal_lock(old);
+
+		memcpy(new->action, old->action, sizeof(new->action));
+		p->sighand = new;
+		signal_unlock(old, on);
+	}
+	sighand_put(old);
+	return 0;
+}
+
+static int own_files(struct proc *p)
+{
+	struct fdtable *old = p->files, *new;
+
+	if (atomic_load(&old->refs) == 1)
+		return 0;
+	int err = fdtable_fork(old, &new);
+	if (err)
+		return err;
+	WITH_LOCK(&proc_lock)
+		p->files = new;
+	fdtable_put(old);
+	return 0;
+}
+
+/* The executing task takes over the number of its process (execve(2), "Effect on process attributes"). */
+static void become_leader(struct proc *p, struct task *t)
+{
+	WITH_LOCK(&proc_lock) {
+		p->leader = t;
+		if (t->pid == p->pid)
+			break;
+		t->pid->task = NULL;
+		pid_put(t->pid);
+		pid_get(p->pid);
+		t->pid = p->pid;
+		t->pid->task = t;
+		t->thread.tid = t->pid->nr;
+	}
+}
+
+static void reset_signals(struct proc *p, struct task *t)
+{
+	bool on = signal_lock(p->sighand);
+
+	for (u32 i = 0; i < SIG_COUNT; i++) {
+		struct sigaction *sa = &p->sighand->action[i];
+
+		*sa = (struct sigaction){.sa_handler = sa->sa_handler == SIG_IGN ? SIG_IGN : SIG_DFL};
+	}
+	signal_unlock(p->sighand, on);
+	t->altstack = (stack_t){.ss_flags = SS_DISABLE};
+	t->clear_child_tid = t->set_child_tid = t->robust_list = UADDR(0);
+}
+
+static void reset_registers(struct exec *x, struct task *t)
+{
+	struct trapframe *tf = task_frame(t);
+
+	memset(tf, 0, sizeof(*tf));
+	tf->rip = x->entry;
+	tf->rsp = x->sp;
+	tf->cs = SEL_USER_CS;
+	tf->ss = SEL_USER_DS;
+	tf->rflags = RFLAGS_IF | RFLAGS_FIXED;
+	tf->orig_rax = ~0UL;
+	preempt_disable();
+	t->thread.fs_base = t->thread.gs_base = 0;
+	cpu_set_user_bases(0, 0);
+	fpu_init_area(t->thread.fpu);
+	fpu_restore(t->thread.fpu);
+	preempt_enable();
+}
+
+static void exec_commit(struct exec *x)
+{
+	struct task *t = task_current();
+	struct proc *p = t->proc;
+	struct file *old_exe = p->exe;
+
+	become_leader(p, t);
+	struct aspace *old = thread_set_aspace(x->as);
+	x->as = NULL;
+	proc_release_vfork(p);
+	if (old)
+		aspace_put(old);
+	WITH_LOCK(&proc_lock) {
+		p->exe = x->file;
+		p->did_exec = true;
+		memcpy(p->name, x->name, sizeof(p->name));
+		memcpy(t->thread.name, x->name, sizeof(t->thread.name));
+	}
+	x->file = old_exe;
+	p->dumpable = true;
+	fdtable_close_exec(p->files);
+	reset_signals(p, t);
+	reset_registers(x, t);
+}
+
+i64 exec_run(const char *path, struct exec_strings argv, struct exec_strings envp)
+{
+	struct proc *p = proc_current();
+	struct exec *x = kzalloc(sizeof(*x));
+	int err = x ? exec_prepare(x, path, argv, envp) : -ENOMEM;
+
+	if (!err)
+		err = own_sighand(p);
+	if (!err)
+		err = own_files(p);
+	if (!err)
+		err = leave_others(p);
+	if (!err)
+		exec_commit(x);
+	if (x)
+		exec_release(x);
+	return err;
+}

@@ -1,0 +1,275 @@
+/* clone, fork and vfork: first everything that can fail, then the child appears all at once. */
+#include "hal/base/assert.h"
+#include "hal/base/string.h"
+#include "hal/cpu/fpu.h"
+#include "kernel/fs/fdtable.h"
+#include "kernel/fs/fsctx.h"
+#include "kernel/fs/vfs.h"
+#include "kernel/proc/proc.h"
+#include "vm/aspace.h"
+#include "vm/kmem.h"
+#include "vm/uaccess.h"
+
+#define CLONE_NAMESPACES                                                                                               \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+
+/* The first thing that a new task does in the kernel. */
+static void task_start(void *arg)
+{
+	struct task *t = arg;
+	int tid = t->pid->nr;
+
+	if (t->set_child_tid.va && copyout(t->set_child_tid, &tid, sizeof(tid)) < 0)
+		t->set_child_tid = UADDR(0); /* the child's own affair, as on Linux */
+	cpu_enter_user(task_frame(t));
+}
+
+static int clone_check(const struct clone_request *req)
+{
+	u64 f = req->flags;
+
+	if ((f & CLONE_NAMESPACES) || (f & CLONE_PIDFD))
+		return -EINVAL;
+	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
+		return -EINVAL;
+	if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
+		return -EINVAL;
+	return 0;
+}
+
+/* --- what the child gets: shared or copied. Each => 0 or -ENOMEM, and leaves what it made for proc_free --- */
+
+static int copy_sighand(struct proc *p, const struct proc *from, u64 flags)
+{
+	if (flags & CLONE_SIGHAND) {
+		ref_get(&from->sighand->refs);
+		p->sighand = from->sighand;
+		return 0;
+	}
+	p->sighand = sighand_alloc();
+	if (!p->sighand)
+		return -ENOMEM;
+	bool on = signal_lock(from->sighand);
+	memcpy(p->sighand->action, from->sighand->action, sizeof(p->sighand->action));
+	signal_unlock(from->sighand, on);
+	for (u32 i = 0; (flags & CLONE_CLEAR_SIGHAND) && i < SIG_COUNT; i++)
+		if (p->sighand->action[i].sa_handler != SIG_IGN)
+			p->sighand->action[i] = (struct sigaction){0};
+	return 0;
+}
+
+static int copy_files(struct proc *p, const struct proc *from, u64 flags)
+{
+	if (flags & CLONE_FILES) {
+		fdtable_get(from->files);
+		p->files = from->files;
+		return 0;
+	}
+	return fdtable_fork(from->files, &p->files);
+}
+
+static int copy_fs(struct proc *p, const struct proc *from, u64 flags)
+{
+	if (flags & CLONE_FS) {
+		fsctx_get(from->fs);
+		p->fs = from->fs;
+		return 0;
+	}
+	return fsctx_fork(from->fs, &p->fs);
+}
+
+static void copy_plain(struct proc *p, struct proc *from)
+{
+	p->creds = from->creds;
+	memcpy(p->limits, from->limits, sizeof(p->limits));
+	memcpy(p->name, from->name, sizeof(p->name));
+	p->nice = from->nice;
+	p->personality = from->personality;
+	p->no_new_privs = from->no_new_privs;
+	p->dumpable = from->dumpable;
+	p->exe = from->exe;
+	if (p->exe)
+		file_get(p->exe);
+}
+
+static struct proc *proc_copy(struct proc *from, const struct clone_request *req)
+{
+	struct proc *p = proc_alloc();
+
+	if (!p)
+		return NULL;
+	p->exit_signal = req->exit_signal;
+	copy_plain(p, from);
+	if (copy_sighand(p, from, req->flags) < 0 || copy_files(p, from, req->flags) < 0 ||
+	    copy_fs(p, from, req->flags) < 0) {
+		proc_free(p);
+		return NULL;
+	}
+	return p;
+}
+
+static int copy_aspace(struct task *t, u64 flags)
+{
+	struct aspace *from = thread_current()->aspace;
+
+	if (flags & CLONE_VM) {
+		aspace_get(from);
+		t->thread.aspace = from;
+		return 0;
+	}
+	return aspace_fork(from, &t->thread.aspace);
+}
+
+static void copy_registers(struct task *t, const struct clone_request *req)
+{
+	struct task *me = task_current();
+	struct trapframe *tf = task_frame(t);
+
+	preempt_disable();
+	fpu_save(me->thread.fpu);
+	preempt_enable();
+	memcpy(t->thread.fpu, me->thread.fpu, fpu_size());
+	*tf = *task_frame(me);
+	tf->rax = 0;
+	if (req->stack)
+		tf->rsp = req->stack;
+	t->thread.fs_base = req->flags & CLONE_SETTLS ? req->tls : me->thread.fs_base;
+	t->thread.gs_base = me->thread.gs_base;
+	t->sig_blocked = me->sig_blocked;
+	if (!(req->flags & CLONE_VM) || (req->flags & CLONE_VFORK))
+		t->altstack = me->altstack;
+	if (req->flags & CLONE_CHILD_CLEARTID)
+		t->clear_child_tid = req->child_tid;
+	if (req->flags & CLONE_CHILD_SETTID)
+		t->set_child_tid = req->child_tid;
+}
+
+static struct task *task_copy(const struct clone_request *req)
+{
+	struct task *t = task_alloc();
+
+	if (!t)
+		return NULL;
+	t->pid = pid_alloc();
+	if (t->pid && thread_init(&t->thread, thread_current()->name, task_start, t) == 0) {
+		if (copy_aspace(t, req->flags) == 0) {
+			copy_registers(t, req);
+			thread_set_nice(&t->thread, proc_current()->nice);
+			return t;
+		}
+		thread_release(&t->thread);
+	}
+	WITH_LOCK(&proc_lock) {
+		if (t->pid)
+			pid_put(t->pid);
+	}
+	task_free(t);
+	return NULL;
+}
+
+static void task_drop(struct task *t)
+{
+	aspace_put(t->thread.aspace);
+	thread_release(&t->thread);
+	WITH_LOCK(&proc_lock)
+		pid_put(t->pid);
+	task_free(t);
+}
+
+
+/* => proc_lock held */
+static bool limit_reached(struct proc *p)
+{
+	u64 limit = p->limits[RLIMIT_NPROC].rlim_cur;
+
+	return limit != RLIM64_INFINITY && p->creds.uid != 0 && proc_count() >= limit;
+}
+
+/* appear: the child enters the tables, unless the caller is ending by now. => 0, -ERESTARTSYS, -EAGAIN */
+static int appear(struct proc *p, struct task *t, const struct clone_request *req, struct vfork_wait *wait)
+{
+	struct proc *me = proc_current();
+	bool thread = req->flags & CLONE_THREAD;
+	int err = 0;
+
+	WITH_LOCK(&proc_lock) {
+		if (current_work() & WORK_KILL)
+			err = -ERESTARTSYS;
+		else if (!thread && limit_reached(me))
+			err = -EAGAIN;
+		if (err)
+			break;
+		if (!thread) {
+			struct proc *parent = req->flags & CLONE_PARENT ? me->parent : me;
+
+			p->pid = t->pid;
+			p->leader = t;
+			p->vfork = wait;
+			proc_set_group(p, me->group);
+			proc_set_session(p, me->session);
+			proc_insert(p, parent);
+		}
+		task_insert(p, t);
+	}
+	return err;
+}
+
+static void vfork_wait(struct proc *child, pid_t nr, struct vfork_wait *wait)
+{
+	wait_event(&wait->queue, WAIT_KILLABLE, CLOCK_NEVER, read_once(wait->done));
+	WITH_LOCK(&proc_lock) {
+		/* Killed while waiting: the child must not touch this stack any more. */
+		if (!wait->done && proc_find(nr) == child)
+			child->vfork = NULL;
+	}
+}
+
+void proc_release_vfork(struct proc *p)
+{
+	WITH_LOCK(&proc_lock) {
+		struct vfork_wait *wait = p->vfork;
+
+		p->vfork = NULL;
+		if (wait) {
+			wait->done = true;
+			waitq_wake_all(&wait->queue);
+		}
+	}
+}
+
+i64 proc_clone(const struct clone_request *req)
+{
+	struct proc *me = proc_current(), *p = me;
+	struct vfork_wait wait = {.done = false};
+	bool thread = req->flags & CLONE_THREAD, vfork = req->flags & CLONE_VFORK;
+	struct task *t;
+	int err = clone_check(req);
+
+	if (err)
+		return err;
+	t = task_copy(req);
+	if (!t)
+		return -ENOMEM;
+	if (!thread)
+		p = proc_copy(me, req);
+	if (!p) {
+		task_drop(t);
+		return -ENOMEM;
+	}
+	waitq_init(&wait.queue);
+	pid_t nr = t->pid->nr;
+	if ((req->flags & CLONE_PARENT_SETTID) && copyout(req->parent_tid, &nr, sizeof(nr)) < 0)
+		err = -EFAULT;
+	if (!err)
+		err = appear(p, t, req, vfork ? &wait : NULL);
+	if (err) {
+		if (!thread)
+			proc_free(p);
+		task_drop(t);
+		return err;
+	}
+	thread_start(&t->thread);
+	if (vfork)
+		vfork_wait(p, nr, &wait);
+	return nr;
+}

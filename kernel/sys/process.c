@@ -1,0 +1,666 @@
+/* Making, ending, waiting for and naming processes. */
+#include "hal/base/string.h"
+#include "hal/cpu/cpu.h"
+#include "kernel/proc/exec.h"
+#include "kernel/proc/proc.h"
+#include "kernel/proc/wait.h"
+#include "kernel/sys/syscall.h"
+#include "kernel/sys/usertime.h"
+#include "kernel/abi/capability.h"
+#include "vm/aspace.h"
+#include "vm/kmem.h"
+#include "vm/uaccess.h"
+
+i64 sys_clone(u64 flags, u64 stack, uaddr_t parent_tid, uaddr_t child_tid, u64 tls)
+{
+	struct clone_request req = {
+		.flags = flags & ~(u64)CSIGNAL,
+		.exit_signal = (int)(flags & CSIGNAL),
+		.stack = stack,
+		.parent_tid = parent_tid,
+		.child_tid = child_tid,
+		.tls = tls,
+	};
+
+	return req.exit_signal > SIG_COUNT ? -EINVAL : proc_clone(&req);
+}
+
+i64 sys_clone3(uaddr_t args, u64 size)
+{
+	struct clone_args a = {0};
+
+	if (size < CLONE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	if (copyin(&a, args, MIN(size, sizeof(a))) < 0)
+		return -EFAULT;
+	for (u64 i = sizeof(a); i < size; i++) { /* what is not known must be zero (clone3(2)) */
+		u8 byte;
+
+		if (copyin(&byte, UADDR(args.va + i), 1) < 0)
+			return -EFAULT;
+		if (byte)
+			return -E2BIG;
+	}
+	if ((a.flags & CSIGNAL) || a.exit_signal > SIG_COUNT || a.set_tid_size || a.cgroup ||
+	    (a.stack == 0) != (a.stack_size == 0))
+		return -EINVAL;
+	struct clone_request req = {
+		.flags = a.flags,
+		.exit_signal = (int)a.exit_signal,
+		.stack = a.stack + a.stack_size,
+		.parent_tid = UADDR(a.parent_tid),
+		.child_tid = UADDR(a.child_tid),
+		.tls = a.tls,
+	};
+	return proc_clone(&req);
+}
+
+i64 sys_fork(void)
+{
+	struct clone_request req = {.exit_signal = SIGCHLD};
+
+	return proc_clone(&req);
+}
+
+i64 sys_vfork(void)
+{
+	struct clone_request req = {.flags = CLONE_VFORK | CLONE_VM, .exit_signal = SIGCHLD};
+
+	return proc_clone(&req);
+}
+
+i64 sys_execve(ustr_t path, uaddr_t argv, uaddr_t envp)
+{
+	char *name = kmalloc(PATH_MAX);
+	i64 err;
+
+	if (!name)
+		return -ENOMEM;
+	err = copyinstr(name, path, PATH_MAX);
+	if (err >= 0)
+		err = exec_run(name, (struct exec_strings){.user = argv}, (struct exec_strings){.user = envp});
+	kfree(name);
+	return err ? err : (i64)task_frame(task_current())->rax;
+}
+
+i64 sys_exit(int status)
+{
+	task_exit((status & 0xff) << 8);
+}
+
+i64 sys_exit_group(int status)
+{
+	proc_exit_group((status & 0xff) << 8);
+}
+
+i64 sys_wait4(int pid, uaddr_t wstatus, int options, uaddr_t rusage)
+{
+	struct wait_request w = {.pid = pid, .options = (u32)options | WEXITED};
+	struct wait_result r;
+	i64 found;
+
+	if (options & ~(WNOHANG | WUNTRACED | WCONTINUED | __WALL | __WCLONE | __WNOTHREAD))
+		return -EINVAL;
+	if (pid == INT32_MIN)
+		return -ESRCH;
+	found = proc_wait(&w, &r);
+	if (found <= 0)
+		return found;
+	if (wstatus.va && copyout(wstatus, &r.status, sizeof(r.status)) < 0)
+		return -EFAULT;
+	if (rusage.va && copyout(rusage, &r.usage, sizeof(r.usage)) < 0)
+		return -EFAULT;
+	return found;
+}
+
+i64 sys_getpid(void)
+{
+	return proc_current()->pid->nr;
+}
+
+i64 sys_gettid(void)
+{
+	return task_current()->pid->nr;
+}
+
+i64 sys_getppid(void)
+{
+	return read_once(proc_current()->parent_nr);
+}
+
+i64 sys_set_tid_address(uaddr_t tidptr)
+{
+	task_current()->clear_child_tid = tidptr;
+	return sys_gettid();
+}
+
+i64 sys_set_robust_list(uaddr_t head, u64 len)
+{
+	if (len != 24)
+		return -EINVAL;
+	task_current()->robust_list = head;
+	return 0;
+}
+
+#define ARCH_SET_GS 0x1001
+#define ARCH_SET_FS 0x1002
+#define ARCH_GET_FS 0x1003
+#define ARCH_GET_GS 0x1004
+
+i64 sys_arch_prctl(int code, u64 addr)
+{
+	struct thread *t = thread_current();
+
+	switch (code) {
+	case ARCH_SET_FS:
+	case ARCH_SET_GS:
+		if (addr >= USER_MAX)
+			return -EPERM;
+		preempt_disable();
+		irq_disable();
+		*(code == ARCH_SET_FS ? &t->fs_base : &t->gs_base) = addr;
+		cpu_set_user_bases(t->fs_base, t->gs_base);
+		irq_enable();
+		preempt_enable();
+		return 0;
+	case ARCH_GET_FS:
+		return copyout(UADDR(addr), &t->fs_base, 8);
+	case ARCH_GET_GS:
+		return copyout(UADDR(addr), &t->gs_base, 8);
+	default:
+		return -EINVAL;
+	}
+}
+
+i64 sys_sched_yield(void)
+{
+	sched_yield();
+	return 0;
+}
+
+/* --- groups and sessions --- */
+
+i64 sys_setpgid(int pid, int pgid)
+{
+	struct proc *me = proc_current();
+	i64 err = 0;
+
+	if (pgid < 0)
+		return -EINVAL;
+	WITH_LOCK(&proc_lock) {
+		struct proc *p = pid ? proc_find(pid) : me;
+		struct pid *group;
+
+		if (!p || (p != me && p->parent != me) || p->state == PROC_ZOMBIE)
+			err = -ESRCH;
+		else if (p != me && p->did_exec)
+			err = -EACCES;
+		else if (p->session != me->session || p->session == p->pid)
+			err = -EPERM;
+		if (err)
+			break;
+		group = pgid ? pid_find(pgid) : p->pid;
+		if (group && group != p->pid &&
+		    (list_empty(&group->group) ||
+		     list_first(&group->group, struct proc, group_link)->session != me->session))
+			group = NULL;
+		if (group)
+			proc_set_group(p, group);
+		else
+			err = -EPERM;
+	}
+	return err;
+}
+
+/* of: FN of the process with number PID (0: the caller). */
+static i64 of(int pid, struct pid *(*fn)(struct proc *p))
+{
+	i64 nr = -ESRCH;
+
+	WITH_LOCK(&proc_lock) {
+		struct proc *p = pid ? proc_find(pid) : proc_current();
+
+		if (p)
+			nr = fn(p)->nr;
+	}
+	return nr;
+}
+
+static struct pid *group_of(struct proc *p)
+{
+	return p->group;
+}
+
+static struct pid *session_of(struct proc *p)
+{
+	return p->session;
+}
+
+i64 sys_getpgid(int pid)
+{
+	return of(pid, group_of);
+}
+
+i64 sys_getpgrp(void)
+{
+	return of(0, group_of);
+}
+
+i64 sys_getsid(int pid)
+{
+	return of(pid, session_of);
+}
+
+i64 sys_setsid(void)
+{
+	struct proc *p = proc_current();
+	i64 result = -EPERM;
+
+	WITH_LOCK(&proc_lock) {
+		if (!list_empty(&p->pid->group))
+			break; /* the number is a group's already */
+		proc_set_group(p, p->pid);
+		proc_set_session(p, p->pid);
+		result = p->pid->nr;
+	}
+	return result;
+}
+
+/* --- credentials --- */
+
+i64 sys_getuid(void)
+{
+	return proc_current()->creds.uid;
+}
+
+i64 sys_geteuid(void)
+{
+	return proc_current()->creds.euid;
+}
+
+i64 sys_getgid(void)
+{
+	return proc_current()->creds.gid;
+}
+
+i64 sys_getegid(void)
+{
+	return proc_current()->creds.egid;
+}
+
+#define KEEP 0xffffffffU /* -1: leave this one as it is */
+
+/* caps_update: what root may is lost with its number, and comes back with it (capabilities(7)). */
+static void caps_update(struct creds *c)
+{
+	c->caps = c->euid == 0 ? ~0UL : 0;
+}
+
+static bool is_one_of(u32 id, u32 a, u32 b, u32 c)
+{
+	return id == KEEP || id == a || id == b || id == c;
+}
+
+i64 sys_setresuid(u32 ruid, u32 euid, u32 suid)
+{
+	struct creds *c = &proc_current()->creds;
+
+	if (!capable(CAP_SETUID) &&
+	    !(is_one_of(ruid, c->uid, c->euid, c->suid) && is_one_of(euid, c->uid, c->euid, c->suid) &&
+	      is_one_of(suid, c->uid, c->euid, c->suid)))
+		return -EPERM;
+	c->uid = ruid == KEEP ? c->uid : ruid;
+	c->euid = euid == KEEP ? c->euid : euid;
+	c->suid = suid == KEEP ? c->suid : suid;
+	c->fsuid = c->euid;
+	caps_update(c);
+	return 0;
+}
+
+i64 sys_setresgid(u32 rgid, u32 egid, u32 sgid)
+{
+	struct creds *c = &proc_current()->creds;
+
+	if (!capable(CAP_SETGID) &&
+	    !(is_one_of(rgid, c->gid, c->egid, c->sgid) && is_one_of(egid, c->gid, c->egid, c->sgid) &&
+	      is_one_of(sgid, c->gid, c->egid, c->sgid)))
+		return -EPERM;
+	c->gid = rgid == KEEP ? c->gid : rgid;
+	c->egid = egid == KEEP ? c->egid : egid;
+	c->sgid = sgid == KEEP ? c->sgid : sgid;
+	c->fsgid = c->egid;
+	return 0;
+}
+
+i64 sys_setuid(u32 uid)
+{
+	if (uid == KEEP)
+		return -EINVAL;
+	return capable(CAP_SETUID) ? sys_setresuid(uid, uid, uid) : sys_setresuid(KEEP, uid, KEEP);
+}
+
+i64 sys_setgid(u32 gid)
+{
+	if (gid == KEEP)
+		return -EINVAL;
+	return capable(CAP_SETGID) ? sys_setresgid(gid, gid, gid) : sys_setresgid(KEEP, gid, KEEP);
+}
+
+/* The saved number follows the effective one if the real one is set, or the effective one to other than the real. */
+i64 sys_setreuid(u32 ruid, u32 euid)
+{
+	struct creds *c = &proc_current()->creds;
+	bool save = ruid != KEEP || (euid != KEEP && euid != c->uid);
+
+	return sys_setresuid(ruid, euid, save ? (euid == KEEP ? c->euid : euid) : KEEP);
+}
+
+i64 sys_setregid(u32 rgid, u32 egid)
+{
+	struct creds *c = &proc_current()->creds;
+	bool save = rgid != KEEP || (egid != KEEP && egid != c->gid);
+
+	return sys_setresgid(rgid, egid, save ? (egid == KEEP ? c->egid : egid) : KEEP);
+}
+
+static i64 put_three(uaddr_t a, u32 va, uaddr_t b, u32 vb, uaddr_t c, u32 vc)
+{
+	if (copyout(a, &va, 4) < 0 || copyout(b, &vb, 4) < 0 || copyout(c, &vc, 4) < 0)
+		return -EFAULT;
+	return 0;
+}
+
+i64 sys_getresuid(uaddr_t ruid, uaddr_t euid, uaddr_t suid)
+{
+	struct creds *c = &proc_current()->creds;
+
+	return put_three(ruid, c->uid, euid, c->euid, suid, c->suid);
+}
+
+i64 sys_getresgid(uaddr_t rgid, uaddr_t egid, uaddr_t sgid)
+{
+	struct creds *c = &proc_current()->creds;
+
+	return put_three(rgid, c->gid, egid, c->egid, sgid, c->sgid);
+}
+
+i64 sys_getgroups(int size, uaddr_t list)
+{
+	struct creds *c = &proc_current()->creds;
+
+	if (size < 0 || (size && (u32)size < c->ngroups))
+		return -EINVAL;
+	if (size && copyout(list, c->groups, c->ngroups * 4) < 0)
+		return -EFAULT;
+	return c->ngroups;
+}
+
+i64 sys_setgroups(int size, uaddr_t list)
+{
+	struct creds *c = &proc_current()->creds;
+	u32 groups[NGROUPS];
+
+	if (!capable(CAP_SETGID))
+		return -EPERM;
+	if (size < 0 || size > NGROUPS)
+		return -EINVAL;
+	if (copyin(groups, list, (u32)size * 4) < 0)
+		return -EFAULT;
+	memcpy(c->groups, groups, (u32)size * 4);
+	c->ngroups = (u32)size;
+	return 0;
+}
+
+/* --- priorities, limits, usage --- */
+
+/* For each process that WHICH and WHO name. => whether there was one */
+static bool each_named(int which, int who, void (*fn)(struct proc *p, void *arg), void *arg)
+{
+	bool any = false;
+
+	WITH_LOCK(&proc_lock) {
+		struct proc *me = proc_current(), *p;
+		struct pid *group = which != PRIO_PGRP ? NULL : who ? pid_find(who) : me->group;
+
+		if (which == PRIO_PROCESS && (p = who ? proc_find(who) : me)) {
+			fn(p, arg);
+			any = true;
+		}
+		if (group) {
+			list_for_each(p, &group->group, group_link) {
+				fn(p, arg);
+				any = true;
+			}
+		}
+	}
+	return any;
+}
+
+static void nice_least(struct proc *p, void *arg)
+{
+	int *least = arg;
+
+	*least = MIN(*least, p->nice);
+}
+
+i64 sys_getpriority(int which, int who)
+{
+	int least = 20;
+
+	if (which == PRIO_USER)
+		return 20 - proc_current()->nice;
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	return each_named(which, who, nice_least, &least) ? 20 - least : -ESRCH;
+}
+
+struct nice_change {
+	int nice, err;
+};
+
+static void nice_set(struct proc *p, void *arg)
+{
+	struct nice_change *c = arg;
+	struct task *t;
+
+	if (c->nice < p->nice && !capable(CAP_SYS_NICE)) {
+		c->err = -EACCES;
+		return;
+	}
+	p->nice = c->nice;
+	list_for_each(t, &p->tasks, link)
+		thread_set_nice(&t->thread, c->nice);
+}
+
+i64 sys_setpriority(int which, int who, int prio)
+{
+	struct nice_change c = {.nice = MAX(-20, MIN(19, prio))};
+
+	if (which < PRIO_PROCESS || which > PRIO_USER)
+		return -EINVAL;
+	if (which == PRIO_USER)
+		which = PRIO_PROCESS, who = 0;
+	return each_named(which, who, nice_set, &c) ? c.err : -ESRCH;
+}
+
+i64 sys_prlimit64(int pid, u32 resource, uaddr_t new_limit, uaddr_t old_limit)
+{
+	struct rlimit64 new, old;
+	i64 err = 0;
+
+	if (resource >= RLIM_NLIMITS)
+		return -EINVAL;
+	if (new_limit.va && copyin(&new, new_limit, sizeof(new)) < 0)
+		return -EFAULT;
+	if (new_limit.va && new.rlim_cur > new.rlim_max)
+		return -EINVAL;
+	WITH_LOCK(&proc_lock) {
+		struct proc *p = pid ? proc_find(pid) : proc_current();
+
+		if (!p) {
+			err = -ESRCH;
+			break;
+		}
+		old = p->limits[resource];
+		if (new_limit.va && new.rlim_max > old.rlim_max && !capable(CAP_SYS_RESOURCE))
+			err = -EPERM;
+		else if (new_limit.va)
+			p->limits[resource] = new;
+	}
+	if (!err && old_limit.va)
+		err = copyout(old_limit, &old, sizeof(old));
+	return err;
+}
+
+i64 sys_getrlimit(u32 resource, uaddr_t rlim)
+{
+	return rlim.va ? sys_prlimit64(0, resource, UADDR(0), rlim) : -EFAULT;
+}
+
+i64 sys_setrlimit(u32 resource, uaddr_t rlim)
+{
+	return rlim.va ? sys_prlimit64(0, resource, rlim, UADDR(0)) : -EFAULT;
+}
+
+i64 sys_getrusage(int who, uaddr_t usage)
+{
+	struct proc *p = proc_current();
+	struct rusage u = {0};
+	u64 user, kernel;
+
+	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
+		return -EINVAL;
+	WITH_LOCK(&proc_lock) {
+		if (who == RUSAGE_THREAD)
+			task_times(thread_current(), &user, &kernel);
+		else
+			proc_times(p, &user, &kernel);
+		if (who == RUSAGE_CHILDREN) {
+			user = p->time_child_user;
+			kernel = p->time_child_kernel;
+		}
+	}
+	u.ru_utime = timeval_old_from_ns(user);
+	u.ru_stime = timeval_old_from_ns(kernel);
+	if (who != RUSAGE_CHILDREN) {
+		u.ru_maxrss = (long)(aspace_resident(thread_current()->aspace) * (PAGE_SIZE / KIB));
+		u.ru_nvcsw = (long)thread_current()->switches_voluntary;
+		u.ru_nivcsw = (long)thread_current()->switches_forced;
+	}
+	return copyout(usage, &u, sizeof(u));
+}
+
+/* --- prctl --- */
+
+static i64 name_set(uaddr_t from)
+{
+	char name[16] = {0};
+	isize_t n = copyinstr(name, from, sizeof(name));
+
+	if (n == -EFAULT)
+		return n;
+	name[15] = 0;
+	WITH_LOCK(&proc_lock) {
+		memcpy(thread_current()->name, name, sizeof(name));
+		if (proc_current()->leader == task_current())
+			memcpy(proc_current()->name, name, sizeof(name));
+	}
+	return 0;
+}
+
+i64 sys_prctl(int option, u64 arg2, u64 arg3, u64 arg4, u64 arg5)
+{
+	struct proc *p = proc_current();
+
+	switch (option) {
+	case PR_SET_NAME:
+		return name_set(UADDR(arg2));
+	case PR_GET_NAME:
+		return copyout(UADDR(arg2), thread_current()->name, 16);
+	case PR_SET_PDEATHSIG:
+		if (arg2 > SIG_COUNT)
+			return -EINVAL;
+		p->parent_death_signal = (int)arg2;
+		return 0;
+	case PR_GET_PDEATHSIG:
+		return copyout(UADDR(arg2), &p->parent_death_signal, sizeof(int));
+	case PR_SET_DUMPABLE:
+		if (arg2 > 1)
+			return -EINVAL;
+		p->dumpable = arg2;
+		return 0;
+	case PR_GET_DUMPABLE:
+		return p->dumpable;
+	case PR_SET_NO_NEW_PRIVS:
+		if (arg2 != 1 || arg3 || arg4 || arg5)
+			return -EINVAL;
+		p->no_new_privs = true;
+		return 0;
+	case PR_GET_NO_NEW_PRIVS:
+		return arg2 || arg3 || arg4 || arg5 ? -EINVAL : p->no_new_privs;
+	case PR_SET_CHILD_SUBREAPER:
+		p->subreaper = arg2;
+		return 0;
+	case PR_GET_CHILD_SUBREAPER: {
+		int value = p->subreaper;
+
+		return copyout(UADDR(arg2), &value, sizeof(value));
+	}
+	case PR_GET_KEEPCAPS:
+		return 0;
+	case PR_CAPBSET_READ:
+		return arg2 > CAP_LAST_CAP ? -EINVAL : 1;
+	default:
+		return -EINVAL;
+	}
+}
+
+i64 sys_personality(u32 persona)
+{
+	struct proc *p = proc_current();
+	u32 old = p->personality;
+
+	if (persona != 0xffffffff)
+		p->personality = persona;
+	return old;
+}
+
+/* --- placement: one CPU so far --- */
+
+static bool task_exists(int tid)
+{
+	bool found = tid == 0;
+
+	WITH_LOCK(&proc_lock) {
+		struct pid *pid = tid > 0 ? pid_find(tid) : NULL;
+
+		found = found || (pid && pid->task);
+	}
+	return found;
+}
+
+i64 sys_sched_getaffinity(int pid, u64 size, uaddr_t mask)
+{
+	u64 cpus = 0;
+
+	if (size < 8 || size % 8)
+		return -EINVAL;
+	if (!task_exists(pid))
+		return -ESRCH;
+	for (u32 i = 0; i < cpu_count && i < 64; i++)
+		cpus |= BIT(i);
+	return copyout(mask, &cpus, 8) < 0 ? -EFAULT : 8;
+}
+
+i64 sys_sched_setaffinity(int pid, u64 size, uaddr_t mask)
+{
+	u64 cpus = 0;
+
+	if (copyin(&cpus, mask, MIN(size, 8UL)) < 0)
+		return -EFAULT;
+	if (!task_exists(pid))
+		return -ESRCH;
+	return cpus & (cpu_count >= 64 ? ~0UL : BIT(cpu_count) - 1) ? 0 : -EINVAL;
+}

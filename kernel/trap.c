@@ -1,0 +1,119 @@
+/* What comes up from below (hal/upcall.h): system calls, faults, the tick, the way back to ring 3. */
+#include "hal/upcall.h"
+#include "hal/base/log.h"
+#include "hal/cpu/cpu.h"
+#include "hal/cpu/panic.h"
+#include "hal/cpu/trapframe.h"
+#include "kernel/proc/proc.h"
+#include "kernel/sys/syscall.h"
+#include "sched/thread.h"
+#include "vm/aspace.h"
+#include "vm/kva.h"
+
+#define DR6_SINGLE_STEP BIT(14) /* Intel SDM vol. 3, 17.2.3 */
+
+void upcall_syscall(struct trapframe *tf)
+{
+	syscall_dispatch(tf);
+}
+
+static u32 fault_access(u64 error)
+{
+	return error & PF_FETCH ? VM_EXEC : error & PF_WRITE ? VM_WRITE : VM_READ;
+}
+
+bool upcall_page_fault(struct trapframe *tf, u64 addr)
+{
+	struct thread *t = thread_current();
+
+	if (!t->aspace)
+		return false;
+	return aspace_fault(t->aspace, addr, fault_access(tf->orig_rax)) == 0;
+}
+
+/* Why a page fault could not be resolved, as a signal. */
+static void fault_signal(struct trapframe *tf, u64 addr)
+{
+	switch (aspace_fault(thread_current()->aspace, addr, fault_access(tf->orig_rax))) {
+	case 0:
+		break; /* resolved meanwhile by another thread */
+	case -ENXIO:
+		signal_fault(SIGBUS, BUS_ADRERR, addr);
+		break;
+	case -ENOMEM:
+		klog(LOG_WARN, "out of memory: ending %s (pid %d), which touched a page that cannot be had",
+		     thread_current()->name, proc_current()->pid->nr);
+		signal_fault(SIGKILL, SI_KERNEL, 0);
+		break;
+	case -EACCES:
+		signal_fault(SIGSEGV, SEGV_ACCERR, addr);
+		break;
+	default:
+		signal_fault(SIGSEGV, SEGV_MAPERR, addr);
+	}
+}
+
+/* What Linux makes of each exception (arch/x86: signal numbers and codes; signal(7), sigaction(2)). */
+void upcall_exception(u32 vector, struct trapframe *tf, u64 addr)
+{
+	task_current()->trap_vector = vector;
+	task_current()->trap_error = tf->orig_rax;
+	task_current()->trap_addr = vector == VEC_PF ? addr : 0;
+	switch (vector) {
+	case VEC_PF:
+		fault_signal(tf, addr);
+		break;
+	case VEC_DE:
+		signal_fault(SIGFPE, FPE_INTDIV, tf->rip);
+		break;
+	case VEC_DB:
+		signal_fault(SIGTRAP, addr & DR6_SINGLE_STEP ? TRAP_TRACE : TRAP_BRKPT, tf->rip);
+		break;
+	case VEC_BP:
+		signal_fault(SIGTRAP, SI_KERNEL, 0);
+		break;
+	case VEC_UD:
+		signal_fault(SIGILL, ILL_ILLOPN, tf->rip);
+		break;
+	case VEC_MF:
+		signal_fault(SIGFPE, FPE_FLTINV, tf->rip);
+		break;
+	case VEC_XM:
+		signal_fault(SIGFPE, FPE_FLTINV, tf->rip);
+		break;
+	case VEC_AC:
+		signal_fault(SIGBUS, BUS_ADRALN, 0);
+		break;
+	case VEC_NP:
+	case VEC_SS:
+		signal_fault(SIGBUS, SI_KERNEL, 0);
+		break;
+	default: /* general protection, overflow, bounds, ... */
+		signal_fault(SIGSEGV, SI_KERNEL, 0);
+	}
+}
+
+void upcall_timer(bool from_user)
+{
+	sched_tick(from_user);
+}
+
+void upcall_preempt(void)
+{
+	sched_preempt();
+}
+
+void upcall_user_work(struct trapframe *tf)
+{
+	u32 work = current_work();
+
+	if (work & (WORK_SIGNAL | WORK_RESTORE))
+		signal_deliver(tf);
+	if (work & WORK_RESCHED)
+		sched_preempt();
+}
+
+void *upcall_map_device(paddr_t pa, size_t size, bool write_combining)
+{
+	return kva_map_device(pa, size, write_combining);
+}
