@@ -32,6 +32,9 @@ endef
 .PHONY: FORCE
 FORCE:
 
+# objects: dir/name.c becomes $(BUILD)/dir/name.o, dir/name.S becomes $(BUILD)/dir/name.S.o.
+objects = $(addprefix $(BUILD)/,$(patsubst %.c,%.o,$(patsubst %.S,%.S.o,$(1))))
+
 # --- the kernel -----------------------------------------------------------------------------------
 
 kernel_src := $(sort $(shell find hal vm sched kernel -name '*.[cS]'))
@@ -40,7 +43,7 @@ ifeq ($(FLAVOUR),testing)
 kernel_src += $(sort $(shell find testsuite/kern -name '*.[cS]'))
 flavour_flags += -DBULKHEAD_TESTING -DBULKHEAD_DEBUG
 endif
-kernel_obj := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(kernel_src))))
+kernel_obj := $(call objects,$(kernel_src))
 
 # Linux's own ABI headers (package linux-libc-dev), behind the compiler's freestanding ones.
 ABI_INCLUDES := -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include
@@ -65,7 +68,7 @@ $(BUILD)/$(1)/%.o: $(1)/%.c $(BUILD)/kernel.flags
 	$$(call say,CC,$$<)
 	@mkdir -p $$(@D)
 	$(Q)$(CLANG) $(KERNEL_CFLAGS) -c -o $$@ $$<
-$(BUILD)/$(1)/%.o: $(1)/%.S $(BUILD)/kernel.flags
+$(BUILD)/$(1)/%.S.o: $(1)/%.S $(BUILD)/kernel.flags
 	$$(call say,AS,$$<)
 	@mkdir -p $$(@D)
 	$(Q)$(CLANG) $(KERNEL_CFLAGS) -I$(BUILD) -c -o $$@ $$<
@@ -74,7 +77,7 @@ $(foreach d,$(kernel_dirs),$(eval $(call kernel_rules,$(d))))
 
 # The screen's font, from Debian's console-setup-linux.
 FONT ?= /usr/share/consolefonts/Lat15-VGA16.psf.gz
-$(BUILD)/hal/console/font.o: $(BUILD)/font.psf
+$(BUILD)/hal/console/font.S.o: $(BUILD)/font.psf
 $(BUILD)/font.psf: $(FONT)
 	@mkdir -p $(@D)
 	$(Q)gzip -dc $< >$@
@@ -136,7 +139,7 @@ OBJCOPY ?= llvm-objcopy
 CMDLINE ?=
 
 efi_src := $(sort $(wildcard efi/*.c efi/*.S))
-efi_obj := $(addprefix $(BUILD)/,$(addsuffix .o,$(basename $(efi_src))))
+efi_obj := $(call objects,$(efi_src))
 EFI_CFLAGS := --target=x86_64-unknown-windows -std=gnu11 -O2 -g -I. -MMD -MP -ffreestanding \
 	-fshort-wchar -mgeneral-regs-only -mno-red-zone -fno-stack-protector -mno-stack-arg-probe \
 	-fno-strict-aliasing -fno-asynchronous-unwind-tables -Wall -Wextra -Werror \
@@ -147,11 +150,11 @@ $(BUILD)/efi/%.o: efi/%.c $(BUILD)/efi.flags
 	$(call say,CC,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(EFI_CFLAGS) -c -o $@ $<
-$(BUILD)/efi/%.o: efi/%.S $(BUILD)/efi.flags
+$(BUILD)/efi/%.S.o: efi/%.S $(BUILD)/efi.flags
 	$(call say,AS,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) $(EFI_CFLAGS) -I$(BUILD) -Iuser/root/etc -c -o $@ $<
-$(BUILD)/efi/payload.o: user/root/etc/os-release $(addprefix $(BUILD)/,cmdline kernel.stripped root.cpio)
+$(BUILD)/efi/payload.S.o: user/root/etc/os-release $(addprefix $(BUILD)/,cmdline kernel.stripped root.cpio)
 -include $(efi_obj:.o=.d)
 
 # Backtraces need the symbols; only gdb needs the rest, and it reads kernel.elf.
