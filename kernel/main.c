@@ -20,6 +20,7 @@
 #include "kernel/initrd.h"
 #include "kernel/proc/proc.h"
 #include "kernel/sys/syscall.h"
+#include "kernel/sys/uts.h"
 #include "kernel/system.h"
 #include "kernel/tty/tty.h"
 #include "sched/thread.h"
@@ -67,6 +68,7 @@ static void keep_symbols(void)
 /* What needs a thread: it may sleep. The first thread of the kernel ends here. */
 static void kernel_init(void *arg)
 {
+	uts_set_cmdline(kernel_cmdline);
 	vfs_init();
 	tty_init();
 	initrd_unpack(&boot);
@@ -83,7 +85,8 @@ void __noreturn kernel_main(const struct bootinfo *bi)
 	take_bootinfo(bi);
 	cpu_init_boot(boot.image_phys, boot.image_virt);
 	random_init(boot.entropy, sizeof(boot.entropy));
-	serial_init_early();
+	console_init_early(kernel_cmdline);
+	power_init(kernel_cmdline, NULL); /* for a panic; what firmware offers follows */
 	klog(LOG_INFO, "Bulkhead, on %s", cpu_features.brand[0] ? cpu_features.brand : cpu_features.vendor);
 
 	frame_init_early(&boot);

@@ -1,5 +1,4 @@
 /* Calls about the whole machine. */
-#include "kernel/system.h"
 #include "hal/base/log.h"
 #include "hal/base/string.h"
 #include "hal/cpu/random.h"
@@ -8,47 +7,32 @@
 #include "kernel/abi/capability.h"
 #include "kernel/proc/proc.h"
 #include "kernel/sys/syscall.h"
+#include "kernel/sys/uts.h"
 #include "vm/frame.h"
 #include "vm/kmem.h"
 #include "vm/uaccess.h"
 
-static struct spinlock name_lock = SPINLOCK_INIT("hostname", RANK_FILE);
-static struct new_utsname names = { /* [name_lock] */
-	.sysname = "Linux",
-	.nodename = "bulkhead",
-	.release = SYSTEM_RELEASE,
-	.version = "#1 SMP PREEMPT Bulkhead",
-	.machine = "x86_64",
-	.domainname = "(none)",
-};
-
-void system_uname(struct new_utsname *ret)
-{
-	WITH_LOCK(&name_lock)
-		*ret = names;
-}
-
 i64 sys_uname(uaddr_t buf)
 {
-	struct new_utsname copy;
+	struct new_utsname u = {.domainname = "(none)"};
 
-	system_uname(&copy);
-	return copyout(buf, &copy, sizeof(copy));
+	str_copy(u.sysname, uts_sysname, sizeof(u.sysname));
+	str_copy(u.release, uts_release, sizeof(u.release));
+	str_copy(u.version, uts_version, sizeof(u.version));
+	str_copy(u.machine, uts_machine, sizeof(u.machine));
+	uts_get_hostname(u.nodename);
+	return copyout(buf, &u, sizeof(u));
 }
 
 i64 sys_sethostname(uaddr_t name, u64 len)
 {
-	char copy[__NEW_UTS_LEN + 1] = {0};
+	char copy[UTS_NAME_MAX];
 
 	if (!capable(CAP_SYS_ADMIN))
 		return -EPERM;
-	if (len > __NEW_UTS_LEN)
+	if (len > sizeof(copy))
 		return -EINVAL;
-	if (copyin(copy, name, len) < 0)
-		return -EFAULT;
-	WITH_LOCK(&name_lock)
-		memcpy(names.nodename, copy, sizeof(copy));
-	return 0;
+	return copyin(copy, name, len) < 0 ? -EFAULT : uts_set_hostname(copy, len);
 }
 
 i64 sys_sysinfo(uaddr_t info)
@@ -134,11 +118,6 @@ i64 sys_reboot(u32 magic1, u32 magic2, u32 cmd, uaddr_t arg)
 	default:
 		return -EINVAL;
 	}
-}
-
-i64 sys_sync(void)
-{
-	return 0; /* files are in memory */
 }
 
 i64 sys_getrandom(uaddr_t buf, u64 count, u32 flags)
