@@ -10,10 +10,6 @@
  * else. */
 void console_init_early(const char *cmdline);
 
-/* serial_init_early: find and set up COM1 (115200 8N1). => false: no port. Done by
- * console_init_early. */
-bool serial_init_early(void);
-
 /* console_init: the framebuffer console when FB is usable (needs vm's device mappings); serial
  * ports with interrupts (needs irq_init). FB may be NULL. Words on the command line:
  *   default        log and console on COM1 and the screen

@@ -289,11 +289,6 @@ bool serial_probe(u32 port)
 	return s->present;
 }
 
-bool serial_init_early(void)
-{
-	return serial_probe(0);
-}
-
 void serial_start(u32 port)
 {
 	struct serial *s = &ports[port];
