@@ -94,6 +94,7 @@ struct inode {
 		struct pipe *pipe;       /* [i] fifos and pipes: while open */
 	};
 	void *private;           /* [I] the file system's */
+	u64 pages;               /* [i] of data in memory, as far as ramfs_pages has counted them */
 	struct lock_list *locks; /* [locks_lock] flock, fcntl; NULL: never locked (kernel/fs/locks.c) */
 };
 

@@ -1,0 +1,321 @@
+/* poll, ppoll, select, pselect6. */
+#include "kernel/fs/poll.h"
+#include "hal/base/string.h"
+#include "hal/time/clock.h"
+#include "kernel/fs/fdtable.h"
+#include "kernel/proc/proc.h"
+#include "kernel/sys/syscall.h"
+#include "vm/kmem.h"
+#include "vm/uaccess.h"
+
+/* --- deadlines --- */
+
+#define NEVER_SECONDS (1L << 33) /* beyond what ns can tell from never */
+
+/* deadline_in: from now; 0 is "do not wait". */
+static u64 deadline_in(u64 ns)
+{
+	return ns ? clock_mono() + ns : 0;
+}
+
+/* timeout_ns => 0, or -EINVAL; *RET is ns, CLOCK_NEVER for what is as good as that */
+static int timeout_ns(i64 sec, i64 part, u64 part_per_sec, u64 *ret)
+{
+	if (sec < 0 || (u64)part >= part_per_sec)
+		return -EINVAL;
+	*ret = sec >= NEVER_SECONDS ? CLOCK_NEVER : sec * NS_PER_SEC + part * (NS_PER_SEC / part_per_sec);
+	return 0;
+}
+
+static int deadline_of(uaddr_t user, u64 part_per_sec, u64 *ret)
+{
+	i64 t[2];
+	u64 ns;
+
+	*ret = CLOCK_NEVER;
+	if (!user.va)
+		return 0;
+	if (copyin(t, user, sizeof(t)) < 0)
+		return -EFAULT;
+	if (part_per_sec == 1000000 && t[1] >= 1000000) { /* select(2) carries over */
+		t[0] += t[1] / 1000000;
+		t[1] %= 1000000;
+	}
+	if (timeout_ns(t[0], t[1], part_per_sec, &ns) < 0)
+		return -EINVAL;
+	if (ns != CLOCK_NEVER)
+		*ret = deadline_in(ns);
+	return 0;
+}
+
+/* deadline_report: what is left, where the timeout came from; it does not matter if that cannot be written. */
+static void deadline_report(uaddr_t user, u64 part_per_sec, u64 deadline)
+{
+	u64 now = clock_mono(), left = deadline > now ? deadline - now : 0;
+	i64 t[2] = {left / NS_PER_SEC, left % NS_PER_SEC / (NS_PER_SEC / part_per_sec)};
+
+	if (user.va && deadline != CLOCK_NEVER && copyout(user, t, sizeof(t)) < 0)
+		return;
+}
+
+/* --- masks --- */
+
+/* mask_set: wait with another signal mask. => 0; -EINVAL; -EFAULT */
+static int mask_set(uaddr_t user, u64 size)
+{
+	u64 mask;
+
+	if (!user.va)
+		return 0;
+	if (size != sizeof(mask))
+		return -EINVAL;
+	if (copyin(&mask, user, sizeof(mask)) < 0)
+		return -EFAULT;
+	signal_set_mask_temporarily(mask);
+	return 0;
+}
+
+/* mask_restore: the wait ended without a signal: the old mask is back before any handler could run. */
+static void mask_restore(uaddr_t user, i64 result)
+{
+	struct task *t = task_current();
+
+	if (!user.va || result == -ERESTARTNOHAND || !t->sig_restore)
+		return;
+	t->sig_restore = false;
+	signal_set_mask(t->sig_saved);
+}
+
+/* --- poll --- */
+
+#define POLL_STACK 16U
+
+struct poll_set {
+	struct pollfd *fds;
+	u32 n;
+};
+
+static u32 pollfd_ask(const struct pollfd *p, struct poll_table *pt)
+{
+	u32 events;
+
+	if (p->fd < 0)
+		return 0;
+	if (poll_fd(p->fd, pt, &events) < 0)
+		return POLLNVAL;
+	return events & ((u16)p->events | POLLERR | POLLHUP);
+}
+
+/* poll_pass: once something is ready there will be no waiting, and no more queues are needed. */
+static int poll_pass(void *arg, struct poll_table *pt)
+{
+	struct poll_set *s = arg;
+	int ready = 0;
+
+	for (u32 i = 0; i < s->n; i++) {
+		s->fds[i].revents = pollfd_ask(&s->fds[i], ready ? NULL : pt);
+		ready += s->fds[i].revents != 0;
+	}
+	return ready;
+}
+
+static int revents_out(uaddr_t user, const struct poll_set *s)
+{
+	uaddr_t at = UADDR(user.va + offsetof(struct pollfd, revents));
+
+	for (u32 i = 0; i < s->n; i++, at.va += sizeof(struct pollfd))
+		if (copyout(at, &s->fds[i].revents, sizeof(s->fds[i].revents)) < 0)
+			return -EFAULT;
+	return 0;
+}
+
+static i64 poll_with(uaddr_t user, struct poll_set *s, u64 deadline)
+{
+	i64 n;
+
+	if (copyin(s->fds, user, s->n * sizeof(*s->fds)) < 0)
+		return -EFAULT;
+	n = poll_run(poll_pass, s, deadline);
+	if (n >= 0 && revents_out(user, s) < 0)
+		return -EFAULT;
+	return n;
+}
+
+static i64 poll_user(uaddr_t user, u32 nfds, u64 deadline)
+{
+	struct pollfd few[POLL_STACK];
+	struct poll_set s = {few, nfds};
+	i64 n;
+
+	if (nfds > proc_current()->limits[RLIMIT_NOFILE].rlim_cur)
+		return -EINVAL;
+	if (nfds > POLL_STACK && !(s.fds = kmalloc(nfds * sizeof(*s.fds))))
+		return -ENOMEM;
+	n = poll_with(user, &s, deadline);
+	if (s.fds != few)
+		kfree(s.fds);
+	return n;
+}
+
+i64 sys_poll(uaddr_t fds, u32 nfds, int timeout)
+{
+	return poll_user(fds, nfds, timeout < 0 ? CLOCK_NEVER : deadline_in(timeout * NS_PER_MSEC));
+}
+
+i64 sys_ppoll(uaddr_t fds, u32 nfds, uaddr_t timeout, uaddr_t sigmask, u64 sigsetsize)
+{
+	u64 deadline;
+	i64 n;
+
+	if ((n = deadline_of(timeout, NS_PER_SEC, &deadline)) < 0 || (n = mask_set(sigmask, sigsetsize)) < 0)
+		return n;
+	n = poll_user(fds, nfds, deadline);
+	mask_restore(sigmask, n);
+	deadline_report(timeout, NS_PER_SEC, deadline);
+	return n;
+}
+
+/* --- select --- */
+
+#define SELECT_READ (POLLRDNORM | POLLRDBAND | POLLIN | POLLHUP | POLLERR)
+#define SELECT_WRITE (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
+#define SELECT_EXCEPT POLLPRI
+#define SELECT_SETS 3U
+#define SELECT_FEW 4U /* words of a set on the stack: 256 descriptors */
+
+struct select_set {
+	u64 *in, *out; /* SELECT_SETS sets of `words` words each */
+	u32 n, words;
+};
+
+static const u32 select_masks[SELECT_SETS] = {SELECT_READ, SELECT_WRITE, SELECT_EXCEPT};
+
+/* select_fd => how many of the sets that ask for FD have it ready, or -EBADF */
+static int select_fd(struct select_set *s, u32 fd, struct poll_table *pt)
+{
+	u32 word = fd / 64, events, ready = 0;
+
+	if (poll_fd(fd, pt, &events) < 0)
+		return -EBADF;
+	for (u32 i = 0; i < SELECT_SETS; i++) {
+		u64 bit = s->in[i * s->words + word] & BIT(fd % 64);
+
+		if (bit && (events & select_masks[i])) {
+			s->out[i * s->words + word] |= bit;
+			ready++;
+		}
+	}
+	return ready;
+}
+
+static u64 select_wanted(const struct select_set *s, u32 word)
+{
+	return s->in[word] | s->in[s->words + word] | s->in[2 * s->words + word];
+}
+
+static int select_pass(void *arg, struct poll_table *pt)
+{
+	struct select_set *s = arg;
+	int ready = 0, n;
+
+	for (u32 w = 0; w < s->words; w++)
+		for (u64 left = select_wanted(s, w); left; left &= left - 1) {
+			n = select_fd(s, w * 64 + __builtin_ctzl(left), ready ? NULL : pt);
+			if (n < 0)
+				return n;
+			ready += n;
+		}
+	return ready;
+}
+
+/* select_in, select_out: N bits of each set, as bytes of whole words (fd_set is made of longs). */
+static int select_in(struct select_set *s, const uaddr_t user[SELECT_SETS])
+{
+	memset(s->out, 0, SELECT_SETS * s->words * sizeof(u64));
+	for (u32 i = 0; i < SELECT_SETS; i++) {
+		u64 *set = s->in + i * s->words;
+
+		if (!user[i].va)
+			memset(set, 0, s->words * sizeof(u64));
+		else if (copyin(set, user[i], s->words * sizeof(u64)) < 0)
+			return -EFAULT;
+		if (s->n % 64)
+			set[s->words - 1] &= BIT(s->n % 64) - 1;
+	}
+	return 0;
+}
+
+static int select_out(const struct select_set *s, const uaddr_t user[SELECT_SETS])
+{
+	for (u32 i = 0; i < SELECT_SETS; i++)
+		if (user[i].va && copyout(user[i], s->out + i * s->words, s->words * sizeof(u64)) < 0)
+			return -EFAULT;
+	return 0;
+}
+
+static i64 select_with(struct select_set *s, const uaddr_t user[SELECT_SETS], u64 deadline)
+{
+	i64 n = select_in(s, user);
+
+	if (!n)
+		n = poll_run(select_pass, s, deadline);
+	if (n >= 0 && select_out(s, user) < 0)
+		return -EFAULT;
+	return n;
+}
+
+static i64 select_user(int nfds, const uaddr_t user[SELECT_SETS], u64 deadline)
+{
+	u64 few[2 * SELECT_SETS * SELECT_FEW];
+	struct select_set s = {.in = few};
+	i64 n;
+
+	if (nfds < 0)
+		return -EINVAL;
+	s.n = MIN((u32)nfds, read_once(proc_current()->files->size));
+	s.words = DIV_UP(s.n, 64);
+	if (s.words > SELECT_FEW && !(s.in = kmalloc(2 * SELECT_SETS * s.words * sizeof(u64))))
+		return -ENOMEM;
+	s.out = s.in + SELECT_SETS * s.words;
+	n = select_with(&s, user, deadline);
+	if (s.in != few)
+		kfree(s.in);
+	return n;
+}
+
+i64 sys_select(int nfds, uaddr_t readfds, uaddr_t writefds, uaddr_t exceptfds, uaddr_t timeout)
+{
+	const uaddr_t sets[SELECT_SETS] = {readfds, writefds, exceptfds};
+	u64 deadline;
+	i64 n = deadline_of(timeout, 1000000, &deadline);
+
+	if (n < 0)
+		return n;
+	n = select_user(nfds, sets, deadline);
+	deadline_report(timeout, 1000000, deadline);
+	return n;
+}
+
+/* pselect6's last argument: where the mask is, and its size. */
+struct sigmask_arg {
+	uaddr_t mask;
+	u64 size;
+};
+
+i64 sys_pselect6(int nfds, uaddr_t readfds, uaddr_t writefds, uaddr_t exceptfds, uaddr_t timeout,
+                 uaddr_t sigmask)
+{
+	const uaddr_t sets[SELECT_SETS] = {readfds, writefds, exceptfds};
+	struct sigmask_arg arg = {UADDR(0), 0};
+	u64 deadline;
+	i64 n;
+
+	if (sigmask.va && copyin(&arg, sigmask, sizeof(arg)) < 0)
+		return -EFAULT;
+	if ((n = deadline_of(timeout, NS_PER_SEC, &deadline)) < 0 || (n = mask_set(arg.mask, arg.size)) < 0)
+		return n;
+	n = select_user(nfds, sets, deadline);
+	mask_restore(arg.mask, n);
+	deadline_report(timeout, NS_PER_SEC, deadline);
+	return n;
+}
