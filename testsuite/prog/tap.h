@@ -293,24 +293,22 @@ static UNUSED void make_closed_file(const char *path, const void *data, size_t s
 
 #include <dirent.h>
 
-static void tap_remove_tree(const char *path)
+static void tap_empty_folder(int fd)
 {
-	char name[512];
 	struct dirent *e;
-	DIR *d;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
 
-	chmod(path, 0700);
-	d = opendir(path);
 	while (d && (e = readdir(d))) {
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
-		snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
-		if (unlink(name) < 0)
-			tap_remove_tree(name);
+		if (unlinkat(fd, e->d_name, 0) == 0)
+			continue;
+		fchmodat(fd, e->d_name, 0700, 0);
+		tap_empty_folder(openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		unlinkat(fd, e->d_name, AT_REMOVEDIR);
 	}
 	if (d)
 		closedir(d);
-	rmdir(path);
 }
 
 static void tap_sort(void)
@@ -342,8 +340,8 @@ static bool tap_run(const struct tap_test *t)
 	if (pid > 0) {
 		kill(-pid, SIGKILL);
 		scratch_name(scratch, sizeof(scratch), pid);
-		if (access(scratch, F_OK) == 0)
-			tap_remove_tree(scratch);
+		tap_empty_folder(open(scratch, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		rmdir(scratch);
 	}
 	if (status == EXITED(STATUS_SKIPPED))
 		return true;
