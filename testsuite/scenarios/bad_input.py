@@ -1,6 +1,6 @@
 """What is wrong from outside ends in a clear message and a failure: never in a hang or a reset."""
 
-from bulkhead import cpio, machine
+from bulkhead import cpio
 
 LIMIT = 60
 
@@ -11,7 +11,7 @@ def ends_clearly(t, words, name, **options):
         end = guest.finish()
         said = guest.log + guest.firmware.decode(errors="replace")
         resets = [e for e in guest.events if e["event"] == "RESET"]
-        t.ok(end.status not in (0, machine.TIMED_OUT) and not resets and
+        t.ok(end.status and not end.timed_out and not resets and
              any(word in said for word in words), f"[B7] {name}",
              f"status {end.status}, {end.why}, {len(resets)} resets\n{guest.story()}")
 

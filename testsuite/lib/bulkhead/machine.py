@@ -67,9 +67,10 @@ class InputEncoder:
 class End:
     """How a machine ended. why is None when it ended as it should."""
 
-    def __init__(self, status, why=None):
+    def __init__(self, status, why=None, timed_out=False):
         self.status = status
         self.why = why
+        self.timed_out = timed_out
 
 
 def _first(paths, what):
@@ -379,7 +380,7 @@ class Machine:
         """How it ended. Only after poll() has said so."""
         code = self.qemu.wait()
         if self._killed:
-            return End(TIMED_OUT, f"no end within {self.timeout:g} seconds")
+            return End(TIMED_OUT, f"no end within {self.timeout:g} seconds", timed_out=True)
         said = EXIT_LINE.findall(self.log)
         if code < 0:
             return End(FAILED, f"QEMU was ended by {signal.Signals(-code).name}")
