@@ -63,7 +63,7 @@ static void mount_all(void)
 {
 	struct mount *proc = mount_new("proc", "proc", PROC_SUPER_MAGIC);
 
-	mount_first = mount_memory("rootfs", "rootfs", TMPFS_MAGIC, 0755);
+	mount_first = mount_memory("tmpfs", "root", TMPFS_MAGIC, 0755);
 	mount_attach(mount_first, NULL);
 	dev_mount = mount_memory("devtmpfs", "devtmpfs", TMPFS_MAGIC, 0755);
 	mount_attach(dev_mount, mount_dir("dev"));

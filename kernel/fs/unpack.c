@@ -10,15 +10,17 @@
 #include "vm/frame.h"
 #include "vm/kmem.h"
 
-/* The first name of a file with several, which the others will link to. */
-struct first_name {
+/* An inode to come back to. */
+struct noted {
 	struct list link;
-	u64 id;
+	u64 id;              /* of the archive */
+	i64 mtime;           /* ns */
 	struct inode *inode; /* counted */
 };
 
 struct unpack {
-	struct list links; /* struct first_name, of this archive */
+	struct list links; /* struct noted: files with several names: the others will link to them */
+	struct list dirs;  /* struct noted: directories, which get their times when all is in them */
 	const char *error; /* what is wrong with an entry, or NULL: the errno says it */
 };
 
@@ -57,7 +59,7 @@ static int data_put(struct inode *i, const u8 *data, u64 size)
 
 static struct inode *link_find(struct unpack *u, const struct cpio_entry *e)
 {
-	struct first_name *f;
+	struct noted *f;
 
 	if (e->nlink < 2 || S_ISDIR(e->mode))
 		return NULL;
@@ -67,27 +69,33 @@ static struct inode *link_find(struct unpack *u, const struct cpio_entry *e)
 	return NULL;
 }
 
-static int link_remember(struct unpack *u, const struct cpio_entry *e, struct inode *i)
+static int note(struct list *where, const struct cpio_entry *e, struct inode *i)
 {
-	struct first_name *f;
+	struct noted *f = kmalloc(sizeof(*f));
 
-	if (e->nlink < 2 || S_ISDIR(e->mode))
-		return 0;
-	if (!(f = kmalloc(sizeof(*f))))
+	if (!f)
 		return -ENOMEM;
 	f->id = e->id;
+	f->mtime = e->mtime * (i64)NS_PER_SEC;
 	f->inode = i;
 	inode_get(i);
-	list_push_front(&u->links, &f->link);
+	list_push_front(where, &f->link);
 	return 0;
 }
 
-static void links_forget(struct unpack *u)
+static int link_remember(struct unpack *u, const struct cpio_entry *e, struct inode *i)
 {
-	struct first_name *f, *tmp;
+	return e->nlink < 2 || S_ISDIR(e->mode) ? 0 : note(&u->links, e, i);
+}
 
-	list_for_each_safe (f, tmp, &u->links, link) {
+static void notes_free(struct list *notes, bool set_times)
+{
+	struct noted *f, *tmp;
+
+	list_for_each_safe (f, tmp, notes, link) {
 		list_remove(&f->link);
+		if (set_times)
+			f->inode->mtime = f->inode->atime = f->inode->ctime = f->mtime;
 		inode_put(f->inode);
 		kfree(f);
 	}
@@ -196,6 +204,8 @@ static int entry_unpack(struct unpack *u, const struct cpio_entry *e)
 		err = data_put(w.target->inode, e->data, e->size);
 	if (!err)
 		inode_set(w.target->inode, e);
+	if (!err && S_ISDIR(e->mode))
+		err = note(&u->dirs, e, w.target->inode);
 	walk_unlock(&w);
 	return err;
 }
@@ -240,8 +250,10 @@ int cpio_unpack(const void *data, size_t size)
 	int err;
 
 	list_init(&u.links);
+	list_init(&u.dirs);
 	cpio_open(&r, data, size);
 	err = entries_unpack(&u, &r);
-	links_forget(&u);
+	notes_free(&u.links, false);
+	notes_free(&u.dirs, true);
 	return err;
 }

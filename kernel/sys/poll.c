@@ -181,6 +181,7 @@ i64 sys_ppoll(uaddr_t fds, u32 nfds, uaddr_t timeout, uaddr_t sigmask, u64 sigse
 #define SELECT_WRITE (POLLWRBAND | POLLWRNORM | POLLOUT | POLLERR)
 #define SELECT_EXCEPT POLLPRI
 #define SELECT_SETS 3U
+#define FD_SETSIZE 1024U
 #define SELECT_FEW 4U /* words of a set on the stack: 256 descriptors */
 
 struct select_set {
@@ -272,7 +273,8 @@ static i64 select_user(int nfds, const uaddr_t user[SELECT_SETS], u64 deadline)
 
 	if (nfds < 0)
 		return -EINVAL;
-	s.n = MIN((u32)nfds, read_once(proc_current()->files->size));
+	/* no descriptor lies beyond the table; an fd_set is never smaller than FD_SETSIZE */
+	s.n = MIN((u32)nfds, MAX(read_once(proc_current()->files->size), FD_SETSIZE));
 	s.words = DIV_UP(s.n, 64);
 	if (s.words > SELECT_FEW && !(s.in = kmalloc(2 * SELECT_SETS * s.words * sizeof(u64))))
 		return -ENOMEM;
