@@ -22,11 +22,18 @@ static u32 fault_access(u64 error)
 	return error & PF_FETCH ? VM_EXEC : error & PF_WRITE ? VM_WRITE : VM_READ;
 }
 
+/* In ring 3, but the CPU made the access for itself (a descriptor table; QEMU's IRETQ and far RET read the stack so):
+ * no page of the program is at fault, and mapping one would not help. */
+static bool implicit_supervisor(const struct trapframe *tf)
+{
+	return trapframe_from_user(tf) && !(tf->orig_rax & PF_USER);
+}
+
 bool upcall_page_fault(struct trapframe *tf, u64 addr)
 {
 	struct thread *t = thread_current();
 
-	if (!t->aspace)
+	if (!t->aspace || implicit_supervisor(tf))
 		return false;
 	return aspace_fault(t->aspace, addr, fault_access(tf->orig_rax)) == 0;
 }
@@ -34,7 +41,10 @@ bool upcall_page_fault(struct trapframe *tf, u64 addr)
 /* Why a page fault could not be resolved, as a signal. */
 static void fault_signal(struct trapframe *tf, u64 addr)
 {
-	switch (aspace_fault(thread_current()->aspace, addr, fault_access(tf->orig_rax))) {
+	int err = implicit_supervisor(tf) ? -EACCES
+					  : aspace_fault(thread_current()->aspace, addr, fault_access(tf->orig_rax));
+
+	switch (err) {
 	case 0:
 		break; /* resolved meanwhile by another thread */
 	case -ENXIO:

@@ -28,7 +28,7 @@ int elf_check_header(const Elf64_Ehdr *h, u64 file_size, const char **ret_why)
 		refuse(-ENOEXEC, "not for x86-64");
 	if (h->e_type != ET_EXEC && h->e_type != ET_DYN)
 		refuse(-ENOEXEC, "neither an executable nor position-independent");
-	if (h->e_ehsize != sizeof(Elf64_Ehdr) && h->e_ehsize != 0)
+	if (h->e_ehsize != sizeof(Elf64_Ehdr))
 		refuse(-ENOEXEC, "wrong size of the ELF header");
 	if (h->e_phentsize != sizeof(Elf64_Phdr))
 		refuse(-ENOEXEC, "wrong size of a program header");
@@ -54,7 +54,7 @@ static int check_load(const Elf64_Phdr *p, u64 file_size, bool allow_wx, const c
 	if (p->p_offset > file_size || p->p_filesz > file_size - p->p_offset)
 		refuse(-ENOEXEC, "segment behind the end of the file");
 	if (p->p_vaddr >= USER_MAX || p->p_memsz > USER_MAX - p->p_vaddr)
-		refuse(-ENOMEM, "segment outside user space");
+		refuse(-ENOEXEC, "segment outside user space");
 	if ((p->p_offset & PAGE_MASK) != (p->p_vaddr & PAGE_MASK))
 		refuse(-ENOEXEC, "segment's offset and address differ within a page");
 	if (p->p_align > 1 && (p->p_align & (p->p_align - 1)))
@@ -74,8 +74,8 @@ static int add(struct elf_image *img, const Elf64_Phdr *p, const char **ret_why)
 
 		if (p->p_vaddr < last->vaddr)
 			refuse(-ENOEXEC, "segments not in ascending order");
-		if (p->p_vaddr < last->vaddr + last->memsz)
-			refuse(-ENOEXEC, "segments overlap");
+		if (ALIGN_DOWN(p->p_vaddr, PAGE_SIZE) < img->high)
+			refuse(-ENOEXEC, "segments overlap, or share a page");
 	} else {
 		img->low = ALIGN_DOWN(p->p_vaddr, PAGE_SIZE);
 	}

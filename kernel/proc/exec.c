@@ -47,6 +47,7 @@ struct exec {
 	struct elf_image image, loader;
 	u64 image_base, loader_base; /* added to the addresses in the images */
 	u64 entry;
+	struct creds creds;	     /* what the new program runs with */
 };
 
 
@@ -301,6 +302,8 @@ static int load_interp(struct exec *x)
 	if (!err && file_read_kernel(x->file, path, x->image.interp_size, x->image.interp_offset) !=
 			    (isize_t)x->image.interp_size)
 		err = -ENOEXEC;
+	if (!err && path[x->image.interp_size - 1] != 0)
+		err = -ENOEXEC;
 	if (!err)
 		err = open_exec(path, &x->interp);
 	if (!err)
@@ -355,13 +358,33 @@ static void place_brk(struct exec *x)
 	as->code_end = x->image_base + x->image.high;
 }
 
+/* --- rights --- */
+
+/* What the file's mode grants (execve(2)): its owner's or group's rights. */
+static void find_rights(struct exec *x)
+{
+	const struct proc *p = proc_current();
+	const struct inode *i = x->file->inode;
+	u32 mode = p->no_new_privs ? 0 : i->mode;
+	struct creds *c = &x->creds;
+
+	*c = p->creds;
+	if (mode & S_ISUID)
+		c->euid = i->uid;
+	if ((mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP))
+		c->egid = i->gid;
+	c->suid = c->fsuid = c->euid;
+	c->sgid = c->fsgid = c->egid;
+	c->caps = c->euid == 0 ? ~0UL : 0;
+}
+
 /* --- the vectors --- */
 
 #define AUX_MAX 24
 
 static u32 aux_fill(const struct exec *x, u64 (*aux)[2])
 {
-	const struct creds *c = &proc_current()->creds;
+	const struct creds *c = &x->creds;
 	u32 n = 0;
 #define AUX(type, value) (aux[n][0] = (type), aux[n][1] = (value), n++)
 	AUX(AT_HWCAP, cpu_features.hwcap);
@@ -574,6 +597,7 @@ static int exec_prepare(struct exec *x, const char *path, struct exec_strings ar
 	if (err)
 		return err;
 	place_brk(x);
+	find_rights(x);
 	return push_vectors(x);
 }
 
@@ -697,11 +721,12 @@ static void exec_commit(struct exec *x)
 	WITH_LOCK(&proc_lock) {
 		p->exe = x->file;
 		p->did_exec = true;
+		p->dumpable = x->creds.euid == x->creds.uid && x->creds.egid == x->creds.gid;
+		p->creds = x->creds;
 		memcpy(p->name, x->name, sizeof(p->name));
 		memcpy(t->thread.name, x->name, sizeof(t->thread.name));
 	}
 	x->file = old_exe;
-	p->dumpable = true;
 	fdtable_close_exec(p->files);
 	reset_signals(p, t);
 	reset_registers(x, t);

@@ -190,9 +190,7 @@ static bool prepare(struct proc *p, int sig)
 
 static bool dropped(struct proc *p, struct task *t, int sig)
 {
-	if (protected(p, sig) && sig != SIGCHLD)
-		return !t || wants(t, sig);
-	if (!action_ignores(&p->sighand->action[sig - 1], sig))
+	if (!action_ignores(&p->sighand->action[sig - 1], sig) && !protected(p, sig))
 		return false;
 	if (t)
 		return wants(t, sig) && !(t->sig_waited & SIGMASK(sig));
@@ -485,6 +483,8 @@ static bool act(struct trapframe *tf, int sig, const siginfo_t *info)
 	signal_unlock(p->sighand, on);
 	if (action_ignores(&sa, sig))
 		return false;
+	if (protected(p, sig) && !(info->si_code > 0 && (FAULT_SIGNALS & SIGMASK(sig))))
+		return false; /* it was blocked when it came */
 	if (sa.sa_handler != SIG_DFL) {
 		handle(tf, sig, info, &sa);
 		return true;
