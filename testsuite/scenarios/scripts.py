@@ -33,8 +33,10 @@ def on_bulkhead(t, shell):
         with open(SCRIPT, "rb") as source, \
                 open(os.path.join(root, "work/script.sh"), "wb") as copy:
             copy.write(source.read())
-        status, output, _ = t.run(f"cd /work; exec env -i PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root"
-                                  f" {shell} ./script.sh </dev/null 2>&1", root=root, timeout=LIMIT)
+        status, output, _ = t.run("cd /work; env -i PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root"
+                                  f" {shell} ./script.sh </dev/null >/tmp/output 2>&1;"
+                                  "status=$?; cat /tmp/output; exit $status",
+                                  root=root, timeout=LIMIT)
     return status, output
 
 
