@@ -32,7 +32,6 @@
 #include <linux/resource.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
-#include <linux/stat.h>
 #include <linux/sysinfo.h>
 #include <linux/time.h>
 #include <linux/time_types.h>
@@ -40,6 +39,15 @@
 #include <linux/uio.h>
 #include <linux/utsname.h>
 #include <linux/wait.h>
+
+/* In the host's tests the C library would hide the types and modes of files. */
+#if __STDC_HOSTED__
+#define __KERNEL__
+#include <linux/stat.h>
+#undef __KERNEL__
+#else
+#include <linux/stat.h>
+#endif
 
 struct linux_dirent64 { /* getdents64(2) */
 	u64 d_ino;

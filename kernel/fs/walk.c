@@ -150,7 +150,7 @@ static bool link_wanted(const struct walk *w, const struct dentry *d, bool last,
 {
 	if (!S_ISLNK(d->inode->mode))
 		return false;
-	return !last || (flags & WALK_FOLLOW) || (w->slash && !(flags & WALK_PARENT));
+	return !last || (flags & WALK_FOLLOW) || ((w->slash || w->must_be_dir) && !(flags & WALK_PARENT));
 }
 
 /* walk_step: one component. => 0 to go on; 1 when the last component is absent; an error */
