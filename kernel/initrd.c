@@ -57,6 +57,7 @@ void initrd_start_init(const struct bootinfo *bi)
 {
 	static char path[256], words[BOOT_CMDLINE_MAX], env[BOOT_CMDLINE_MAX];
 	static char *argv[WORDS_MAX + 2], *envp[WORDS_MAX + 1];
+	char bench[8];
 	u32 n;
 
 	if (cmdline_get(kernel_cmdline, "init", path, sizeof(path)) <= 0)
@@ -65,6 +66,8 @@ void initrd_start_init(const struct bootinfo *bi)
 	n = cmdline_rest(kernel_cmdline, words, sizeof(words), &argv[1], WORDS_MAX);
 	argv[n + 1] = NULL;
 	environment(envp, env, WORDS_MAX + 1);
+	if (cmdline_get(kernel_cmdline, "bench", bench, sizeof(bench)) > 0 && strcmp(bench, "boot") == 0)
+		proc_measure_boot(bi->tsc_entry);
 	if (proc_start_init(path, argv, envp) < 0)
 		panic("out of memory for pid 1");
 }

@@ -160,6 +160,7 @@ static inline struct trapframe *task_frame(struct task *t)
 void proc_init(void);
 
 /* proc_start_init: pid 1: exec PATH with ARGV and ENVP on /dev/console. => 0, or why not */
+void proc_measure_boot(u64 tsc_entry); /* log how long it took to come there */
 int proc_start_init(const char *path, char *const argv[], char *const envp[]);
 
 /* proc_for_each: FN for every process in order of creation, with proc_lock held. FN => false ends the walk.
