@@ -6,13 +6,15 @@ LIMIT = 240
 
 ROUNDS = 6
 
-# How much is free after each round. The first fills caches that stay; one may find a process that is just
-# ending; but what is lost in each round is missing in the best of the last ones.
+SLACK = 64  # KiB: caches go on filling for some rounds; a page lost by each process is far more
+
+# How much is free after each round. The first one fills most caches; one may find a process that is just
+# ending, so the best of several counts.
 SCRIPT = r"""
 free() { sync; sleep 0.2; awk '/^MemFree/ { print "free=" $2 }' /proc/meminfo; }
 bomb() { i=0; while [ $i -lt 300 ]; do sleep 2 & i=$((i+1)); done; wait; }
 work() { i=0; while [ $i -lt 50 ]; do echo $i | cat | md5sum >/dev/null; i=$((i+1)); done; }
-files() { mkdir /tmp/d; dd if=/dev/zero of=/tmp/d/f bs=64k count=64 2>/dev/null; cp -a /tmp/d /tmp/e; rm -r /tmp/d /tmp/e; }
+files() { for i in 1 2 3 4 5; do mkdir /tmp/d; dd if=/dev/zero of=/tmp/d/f bs=64k count=64 2>/dev/null; cp -a /tmp/d /tmp/e; rm -r /tmp/d /tmp/e; done; }
 n=0; while [ $n -lt ROUNDS ]; do WHAT; free; n=$((n+1)); done
 """
 
@@ -29,7 +31,7 @@ def free_after(t, what, **options):
 
 def settles(t, what, name):
     free = free_after(t, what)
-    t.ok(max(free[3:]) >= max(free[1:3]), f"[P10] {name} leave the free memory where it was", f"KiB free: {free}")
+    t.ok(max(free[3:]) >= max(free[1:3]) - SLACK, f"[P10] {name} leave the free memory where it was", f"KiB free: {free}")
 
 
 def test_many_processes(t):
