@@ -27,7 +27,7 @@ def busybox(tree, program):
     tree.program("bin/busybox", program)
     listing = subprocess.run([program, "--list-full"], check=True, capture_output=True, text=True)
     for applet in sorted(listing.stdout.split()):
-        if applet != "bin/busybox":
+        if applet not in ("bin/busybox", "linuxrc"):
             tree.link(applet, "/bin/busybox")
 
 

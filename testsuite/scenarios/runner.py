@@ -134,7 +134,7 @@ def test_terminal(t):
     time.sleep(1)
     term.type(b"\x1a")
     term.expect(rb"topped.*# ")
-    term.type(b"kill %1; echo $((40 + 2))\n")
+    term.type(b"kill -9 %1; echo $((40 + 2))\n")
     term.expect(rb"\r\n42\r\n.*# ")
     t.ok(True, "[P13] Ctrl-Z stops a program")
     term.type(b"(exit 9)\n")

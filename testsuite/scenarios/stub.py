@@ -109,6 +109,26 @@ def test_command_line(t):
                  f"{end.why}\n{guest.console}\n{guest.story()}")
 
 
+def test_replaced_initrd(t):
+    """A larger root in place of the built-in one, by standard tools."""
+    with tempfile.TemporaryDirectory() as folder:
+        changed, root = os.path.join(folder, "changed.efi"), os.path.join(folder, "root")
+        tree = cpio.Tree()
+        tree.file("marker", b"another root\n" * 100000)
+        with open(root, "wb") as f:
+            f.write(tree.pack()[:-124] + pe.section(efi_bytes(t), ".initrd"))
+        done = subprocess.run(["objcopy", "--remove-section", ".initrd", "--add-section",
+                               f".initrd={root}", "--change-section-vma", ".initrd=0x4000000",
+                               t.efi, changed], capture_output=True, text=True, check=False)
+        if not t.ok(done.returncode == 0, "[B1] objcopy replaces .initrd", done.stderr):
+            return
+        with machine.Machine(changed, command="tail -n 1 /marker; ls /bin/sh",
+                             timeout=LIMIT) as guest:
+            end = guest.finish()
+            t.equal((end.why, guest.console), (None, b"another root\n/bin/sh\n"),
+                    "[B1] the root may be replaced by a larger one")
+
+
 def test_load_options(t):
     """Firmware's shell starts us from another name, with words."""
     script = b"fs0:\r\ntool.efi from=shell -- -c /run/cmd\r\n"

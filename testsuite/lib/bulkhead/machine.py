@@ -96,7 +96,7 @@ class Machine:
     append     words for the kernel's command line
     qemuflags  words for QEMU's
     cmdline    the whole of \\cmdline.txt, instead of what the above make
-    show       True: the guest's console is on its screen, too (screendump, send_key)
+    show       True: the guest's console is on its screen, too (screendump)
     efi_name   where the file lies; firmware starts the default one by itself
     """
 
@@ -293,13 +293,18 @@ class Machine:
 
     def expect(self, pattern, timeout=30, start=None):
         """Wait for a regular expression on the console from START on (default: what was not yet
-        matched). => the match; raises TimeoutError."""
+        matched). => the match, of text or of bytes as the pattern is; raises TimeoutError."""
         start = self._matched if start is None else start
-        rule = re.compile(pattern.encode() if isinstance(pattern, str) else pattern, re.S)
-        if not self.wait_until(lambda: rule.search(self.console, start), timeout):
+        rule = re.compile(pattern, re.S)
+
+        def found():
+            # Latin-1: a character for each byte, so that positions are the same in both.
+            return rule.search(self.console if isinstance(pattern, bytes)
+                               else self.console.decode("latin-1"), start)
+        if not self.wait_until(found, timeout):
             raise TimeoutError(f"the console never said {pattern!r}; it said:\n"
                                f"{tail(self.console[start:].decode(errors='replace'))}")
-        match = rule.search(self.console, start)
+        match = found()
         self._matched = match.end()
         return match
 
@@ -357,16 +362,6 @@ class Machine:
         self.qmp("screendump", filename=path)
         with open(path, "rb") as f:
             return screen.Picture(f.read())
-
-    def send_key(self, keys):
-        """One key with its modifiers on the guest's keyboard: "a", "ctrl-c", "ret"."""
-        self.monitor("sendkey " + keys)
-
-    def type_keys(self, text):
-        """TEXT on the guest's keyboard."""
-        for character in text:
-            self.send_key(screen.KEYS.get(character) or
-                          (f"shift-{character.lower()}" if character.isupper() else character))
 
     # --- its end ---
 

@@ -1,22 +1,9 @@
-"""The guest's screen and keyboard: pictures, the text in them, and QEMU's names of keys."""
+"""The guest's screen: pictures of it, and the text in them."""
 
 import gzip
 import re
 import struct
 import zlib
-
-# What is not a letter or a digit, by QEMU's names (a US keyboard).
-KEYS = {
-    " ": "spc", "\n": "ret", "\t": "tab", "-": "minus", "=": "equal", "[": "bracket_left",
-    "]": "bracket_right", ";": "semicolon", "'": "apostrophe", "`": "grave_accent",
-    "\\": "backslash", ",": "comma", ".": "dot", "/": "slash", "_": "shift-minus",
-    "+": "shift-equal", "{": "shift-bracket_left", "}": "shift-bracket_right",
-    ":": "shift-semicolon", '"': "shift-apostrophe", "~": "shift-grave_accent",
-    "|": "shift-backslash", "<": "shift-comma", ">": "shift-dot", "?": "shift-slash",
-    "!": "shift-1", "@": "shift-2", "#": "shift-3", "$": "shift-4", "%": "shift-5",
-    "^": "shift-6", "&": "shift-7", "*": "shift-8", "(": "shift-9", ")": "shift-0",
-    "\x7f": "backspace", "\x03": "ctrl-c", "\x04": "ctrl-d", "\x1a": "ctrl-z",
-}
 
 FONT = "/usr/share/consolefonts/Lat15-VGA16.psf.gz"
 
