@@ -30,6 +30,11 @@ READY = "bulkhead: pid 1 ready"
 EXIT_LINE = re.compile(r"bulkhead: exit status (\d+)")
 PANIC_LINE = re.compile(r"bulkhead: panic: .*")
 
+# One virtual nanosecond is one instruction; the same each time. TCG counts each byte of a `rep movsb`.
+ICOUNT = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-seed", "1",
+          "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
+ICOUNT_CPU = "max,-erms"
+
 FAILED = 125  # no machine's own status
 TIMED_OUT = 124
 
@@ -175,7 +180,7 @@ class Machine:
         listeners = {name: self._listen(name) for name in ("console", "log", "qmp")}
         args = ["qemu-system-x86_64", "-nodefaults", "-machine", "q35", "-no-reboot",
                 "-m", str(mem or 256), "-smp", str(smp or 1),
-                "-cpu", cpu or ("max,-erms" if icount else "max"), "-vga", "std",
+                "-cpu", cpu or (ICOUNT_CPU if icount else "max"), "-vga", "std",
                 "-drive", "if=pflash,format=raw,unit=0,readonly=on,file="
                 + _first(OVMF_CODE, "OVMF"),
                 "-drive", "if=pflash,format=raw,unit=1,file=" + variables,
@@ -183,9 +188,7 @@ class Machine:
                 "-device", "virtio-blk-pci,drive=disk,bootindex=0",
                 "-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
         if icount:
-            # One virtual nanosecond is one instruction; the same each time.
-            args += ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-seed", "1",
-                     "-rtc", "base=2024-01-01T00:00:00,clock=vm"]
+            args += ICOUNT
         else:
             args += ["-accel", accel or "tcg"]
         if "-display" not in qemuflags and "-vnc" not in qemuflags:

@@ -19,16 +19,17 @@ class Result:
 
 def parse(text, origin):
     """The results of one TAP document; what the protocol does not allow is a failed result.
-    Lines that are no TAP are a test's own talk, and become the detail of the failure they precede
-    or follow."""
-    results, plan, bailed = [], None, False
+    Other lines are a test's own talk: the detail of the result that they stand before."""
+    results, plan, bailed, talk = [], None, False, ""
     for line in text.splitlines():
         line = line.strip("\r")
         match = LINE.match(line)
         if match:
             name = f"{origin}: {match.group(2)}"
             skipped = bool(SKIP.search(name))
-            results.append(Result(name, skipped or not match.group(1), skipped=skipped))
+            passed = skipped or not match.group(1)
+            results.append(Result(name, passed, "" if passed else talk, skipped))
+            talk = ""
         elif PLAN.match(line):
             if plan is not None:
                 results.append(Result(f"{origin}: plan", False, "more than one plan"))
@@ -36,8 +37,8 @@ def parse(text, origin):
         elif line.startswith("Bail out!"):
             bailed = True
             results.append(Result(f"{origin}: runs to its end", False, line))
-        elif results and not results[-1].passed:
-            results[-1].detail += line + "\n"
+        else:
+            talk += line + "\n"
     ran = len(results)
     if plan is None and not bailed:
         results.append(Result(f"{origin}: plan", False, "no plan: it ended early\n" + last(text)))
