@@ -2,6 +2,7 @@
 #include "hal/upcall.h"
 #include "hal/base/log.h"
 #include "hal/cpu/cpu.h"
+#include "hal/cpu/fpu.h"
 #include "hal/cpu/panic.h"
 #include "hal/cpu/trapframe.h"
 #include "kernel/proc/proc.h"
@@ -35,7 +36,10 @@ bool upcall_page_fault(struct trapframe *tf, u64 addr)
 
 	if (!t->aspace || implicit_supervisor(tf))
 		return false;
-	return aspace_fault(t->aspace, addr, fault_access(tf->orig_rax)) == 0;
+	if (aspace_fault(t->aspace, addr, fault_access(tf->orig_rax)) < 0)
+		return false;
+	proc_current()->faults_minor++;
+	return true;
 }
 
 /* Why a page fault could not be resolved, as a signal. */
@@ -63,6 +67,20 @@ static void fault_signal(struct trapframe *tf, u64 addr)
 	}
 }
 
+/* The reason of a floating-point exception, in Linux's order of importance. */
+static int fpe_code(u32 exceptions)
+{
+	static const struct {
+		u32 bits;
+		int code;
+	} reasons[] = {{0x01, FPE_FLTINV}, {0x04, FPE_FLTDIV}, {0x08, FPE_FLTOVF}, {0x12, FPE_FLTUND}, {0x20, FPE_FLTRES}};
+
+	for (u32 i = 0; i < ARRAY_SIZE(reasons); i++)
+		if (exceptions & reasons[i].bits)
+			return reasons[i].code;
+	return FPE_FLTINV;
+}
+
 /* What Linux makes of each exception (arch/x86: signal numbers and codes; signal(7), sigaction(2)). */
 void upcall_exception(u32 vector, struct trapframe *tf, u64 addr)
 {
@@ -86,10 +104,8 @@ void upcall_exception(u32 vector, struct trapframe *tf, u64 addr)
 		signal_fault(SIGILL, ILL_ILLOPN, tf->rip);
 		break;
 	case VEC_MF:
-		signal_fault(SIGFPE, FPE_FLTINV, tf->rip);
-		break;
 	case VEC_XM:
-		signal_fault(SIGFPE, FPE_FLTINV, tf->rip);
+		signal_fault(SIGFPE, fpe_code(fpu_exceptions(vector == VEC_XM)), tf->rip);
 		break;
 	case VEC_AC:
 		signal_fault(SIGBUS, BUS_ADRALN, 0);

@@ -46,6 +46,19 @@ void fpu_restore(const void *area)
 		__asm__ volatile("fxrstor64 (%0)" ::"r"(area) : "memory");
 }
 
+u32 fpu_exceptions(bool simd)
+{
+	u16 status, control;
+	u32 mxcsr;
+
+	if (simd) {
+		__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+		return mxcsr & ~(mxcsr >> 7) & 0x3f;
+	}
+	__asm__ volatile("fnstsw %0; fnstcw %1" : "=m"(status), "=m"(control));
+	return status & ~control & 0x3f;
+}
+
 void fpu_sanitize(void *area)
 {
 	*(u32 *)(area + MXCSR_OFFSET) &= MXCSR_VALID;

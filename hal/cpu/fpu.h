@@ -15,5 +15,9 @@ void fpu_init_area(void *area);
 void fpu_save(void *area);
 void fpu_restore(const void *area);
 
+/* fpu_exceptions: what the running program's x87 (SIMD: SSE) registers report and do not mask: the low six bits of the
+ * status word (Intel SDM vol. 1, 8.1.3), or of MXCSR (10.2.3). */
+u32 fpu_exceptions(bool simd);
+
 /* fpu_sanitize: make an area that ring 3 wrote loadable without a fault (reserved bits cleared). */
 void fpu_sanitize(void *area);

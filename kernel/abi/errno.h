@@ -7,3 +7,4 @@
  * by the signal's action (signal(7), "Interruption of system calls by signal handlers"). */
 #define ERESTARTSYS    512 /* repeated when there is no handler, or it has SA_RESTART */
 #define ERESTARTNOHAND 514 /* repeated when there is no handler */
+#define ERESTART_RESTARTBLOCK 516 /* gone on with by restart_syscall(2) when there is no handler */

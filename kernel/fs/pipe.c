@@ -92,12 +92,10 @@ static isize_t pipe_take(struct pipe *p, struct uio *u)
 		u32 off = p->head & PAGE_MASK, n = MIN(MIN(u->resid, p->used), PAGE_SIZE - off);
 
 		r = uio_out(u, (char *)phys_to_virt(p->frames[p->head >> PAGE_SHIFT]) + off, n);
-		if (r <= 0)
-			return done ? done : r;
+		if (r < (isize_t)n) /* a piece of which a part cannot be copied stays whole, as in Linux */
+			return done ? done : -EFAULT;
 		pipe_consumed(p, r);
 		done += r;
-		if ((u32)r < n)
-			break;
 	}
 	return done;
 }
@@ -113,12 +111,10 @@ static isize_t pipe_put(struct pipe *p, struct uio *u)
 		paddr_t pa = slot_frame(p, tail >> PAGE_SHIFT);
 
 		r = pa ? uio_in(u, (char *)phys_to_virt(pa) + off, n) : -ENOMEM;
-		if (r <= 0)
-			return done ? done : r;
+		if (r < (isize_t)n)
+			return done ? done : r == -ENOMEM ? r : -EFAULT;
 		atomic_store(&p->used, p->used + r);
 		done += r;
-		if ((u32)r < n)
-			break;
 	}
 	return done;
 }
@@ -209,21 +205,22 @@ static isize_t pipe_write(struct file *f, struct uio *u, u64 *pos)
 {
 	struct pipe *p = f->inode->pipe;
 	u32 need = u->resid <= PIPE_BUF ? u->resid : 1; /* I3 */
-	u64 total = u->resid;
-	isize_t r = 0;
+	isize_t r = 0, done = 0;
 
-	if (!total)
+	if (!u->resid)
 		return 0;
 	mutex_lock(&f->inode->lock);
 	while (u->resid && r >= 0) {
 		r = pipe_write_some(f, p, u, need);
-		if (r > 0)
+		if (r > 0) {
+			done += r;
 			need = 1;
+		}
 	}
 	mutex_unlock(&f->inode->lock);
-	if (u->resid != total)
+	if (done)
 		pipe_wake(&p->readers);
-	return u->resid != total ? (isize_t)(total - u->resid) : r;
+	return done ? done : r;
 }
 
 static u32 pipe_poll(struct file *f, struct poll_table *pt)

@@ -85,6 +85,8 @@ struct task {
 	uaddr_t clear_child_tid;     /* [c] */
 	uaddr_t set_child_tid;       /* [c] */
 	uaddr_t robust_list;         /* [c] */
+	u64 restart_deadline;        /* [c] of the sleep that restart_syscall goes on with; 0: none */
+	uaddr_t restart_left;        /* [c] where that sleep tells what was left */
 	u64 trap_vector, trap_error, trap_addr; /* [c] of the last exception, for signal frames */
 };
 

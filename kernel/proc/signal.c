@@ -433,20 +433,20 @@ static void log_fatal(struct task *t, int sig, const siginfo_t *info, const stru
 		     t->proc->pid->nr, tf->rip, t->trap_error, t->thread.name, sig);
 }
 
-/* restart: a system call that was interrupted is made again, or ends with EINTR. HANDLER: with this action in
- * between, or NULL. */
+/* restart: a system call that was interrupted is made again or gone on with, or ends with EINTR. HANDLER: with this
+ * action in between, or NULL. */
 static void restart(struct trapframe *tf, const struct sigaction *handler)
 {
 	i64 result = (i64)tf->rax;
 
 	if ((i64)tf->orig_rax < 0)
 		return;
-	if (result != -ERESTARTSYS && result != -ERESTARTNOHAND)
+	if (result != -ERESTARTSYS && result != -ERESTARTNOHAND && result != -ERESTART_RESTARTBLOCK)
 		return;
-	if (handler && (result == -ERESTARTNOHAND || !(handler->sa_flags & SA_RESTART))) {
+	if (handler && (result != -ERESTARTSYS || !(handler->sa_flags & SA_RESTART))) {
 		tf->rax = (u64)-EINTR;
 	} else {
-		tf->rax = tf->orig_rax;
+		tf->rax = result == -ERESTART_RESTARTBLOCK ? __NR_restart_syscall : tf->orig_rax;
 		tf->rip -= 2; /* SYSCALL and INT 0x80 are two bytes long */
 	}
 	tf->orig_rax = ~0UL;

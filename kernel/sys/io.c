@@ -79,8 +79,6 @@ static i64 io_at(int fd, enum io_op op, struct uio *u, i64 offset)
 
 static int user_buffer(struct uio *u, uaddr_t buf, u64 count)
 {
-	if ((i64)count < 0)
-		return -EINVAL;
 	if (!user_range_ok(buf, count))
 		return -EFAULT;
 	uio_user(u, buf, MIN(count, IO_MAX));

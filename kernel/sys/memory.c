@@ -28,8 +28,10 @@ static bool over_limit(u64 more)
 static int map_file(struct file *f, int flags, struct map_request *req)
 {
 	bool shared = req->flags & REGION_SHARED;
-	int err = file_object(f, req->prot, shared, &req->object);
+	int err = req->offset > INT64_MAX - req->len ? -EOVERFLOW : 0;
 
+	if (!err)
+		err = file_object(f, req->prot, shared, &req->object);
 	if (err)
 		return err;
 	if (shared && !f->writable)
@@ -57,7 +59,7 @@ i64 sys_mmap(u64 addr, u64 length, int prot, int flags, fd fd, u64 offset)
 	vaddr_t result = 0;
 	int err = 0;
 
-	if (length == 0 || (offset & PAGE_MASK) || offset + len < offset)
+	if (length == 0 || (offset & PAGE_MASK))
 		return -EINVAL;
 	if (len < length || len > USER_MAX || over_limit(len))
 		return -ENOMEM;

@@ -148,10 +148,10 @@ static u64 deadline_in(u64 ns)
 	return ns > CLOCK_NEVER - 1 - now ? CLOCK_NEVER - 1 : now + ns;
 }
 
-/* A relative sleep that a handler ends tells what was left. */
-static i64 sleep_for(u64 ns, uaddr_t rem)
+/* A relative sleep that a handler ends tells what was left; without one (stop and continue) it goes on. */
+static i64 sleep_relative(u64 deadline, uaddr_t rem)
 {
-	u64 deadline = deadline_in(ns);
+	struct task *t = task_current();
 	int err = sleep_until(deadline);
 
 	if (!err)
@@ -163,7 +163,9 @@ static i64 sleep_for(u64 ns, uaddr_t rem)
 		if (copyout(rem, &left, sizeof(left)) < 0)
 			return -EFAULT;
 	}
-	return -EINTR;
+	t->restart_deadline = deadline;
+	t->restart_left = rem;
+	return -ERESTART_RESTARTBLOCK;
 }
 
 i64 sys_nanosleep(uaddr_t req, uaddr_t rem)
@@ -171,7 +173,7 @@ i64 sys_nanosleep(uaddr_t req, uaddr_t rem)
 	u64 ns;
 	int err = timespec_get(req, &ns);
 
-	return err ? err : sleep_for(ns, rem);
+	return err ? err : sleep_relative(deadline_in(ns), rem);
 }
 
 i64 sys_clock_nanosleep(int clock, int flags, uaddr_t req, uaddr_t rem)
@@ -186,7 +188,7 @@ i64 sys_clock_nanosleep(int clock, int flags, uaddr_t req, uaddr_t rem)
 	if (clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_PROCESS_CPUTIME_ID)
 		return -EINVAL;
 	if (!(flags & TIMER_ABSTIME))
-		return sleep_for(ns, rem);
+		return sleep_relative(deadline_in(ns), rem);
 	if (ns <= now)
 		return 0;
 	return sleep_until(deadline_in(ns - now)) ? -ERESTARTNOHAND : 0;
@@ -198,10 +200,14 @@ i64 sys_pause(void)
 	return -ERESTARTNOHAND;
 }
 
-/* restart_syscall: only the kernel's own frames would ask for it, and ours restart the call itself. */
+/* restart_syscall: the kernel itself makes ring 3 call this, to go on with an interrupted sleep. */
 i64 sys_restart_syscall(void)
 {
-	return -EINTR;
+	struct task *t = task_current();
+	u64 deadline = t->restart_deadline;
+
+	t->restart_deadline = 0;
+	return deadline ? sleep_relative(deadline, t->restart_left) : -EINTR;
 }
 
 /* --- interval timers --- */

@@ -24,6 +24,21 @@ static struct aspace *make(u64 pages)
 	return as;
 }
 
+/* Free frames, when the heap's caches hold what a fork and an object need. */
+static u64 frames_before(void)
+{
+	struct aspace *a = make(1), *b;
+	struct vmobject *o;
+
+	if (a && aspace_fork(a, &b) == 0)
+		aspace_put(b);
+	if (a)
+		aspace_put(a);
+	if (object_create(PAGE_SIZE, &o) == 0)
+		object_put(o);
+	return frame_free_count();
+}
+
 static paddr_t frame_at(struct aspace *as, vaddr_t va, u32 *ret_prot)
 {
 	paddr_t pa = 0;
@@ -35,7 +50,7 @@ static paddr_t frame_at(struct aspace *as, vaddr_t va, u32 *ret_prot)
 
 KERNEL_TEST(demand_zero, "[V3] a region costs no frame before it is touched; a read shares the frame of zeroes")
 {
-	u64 before = frame_free_count();
+	u64 before = frames_before();
 	struct aspace *as = make(1000);
 	u64 made;
 	u32 prot;
@@ -54,7 +69,7 @@ KERNEL_TEST(demand_zero, "[V3] a region costs no frame before it is touched; a r
 
 KERNEL_TEST(fault_errors, "[V3] faults: no region, a right that is missing")
 {
-	u64 before = frame_free_count();
+	u64 before = frames_before();
 	struct aspace *as = make(4);
 
 	KT_ASSERT(as);
@@ -85,7 +100,7 @@ KERNEL_TEST(write_exec_refused, "[V5] a region that is writable and executable a
 
 KERNEL_TEST(fork_copies_on_write, "[V2] after fork each writer copies for itself, the last owner writes without a copy")
 {
-	u64 before = frame_free_count();
+	u64 before = frames_before();
 	struct aspace *a = make(4), *b;
 	paddr_t shared, copy;
 	char text[8] = {0};
@@ -116,7 +131,7 @@ KERNEL_TEST(fork_generations, "[V1] [V2] counts are right over six generations a
 {
 	enum { N = 6 };
 	static const u8 order[N] = {3, 0, 5, 1, 4, 2};
-	u64 before = frame_free_count();
+	u64 before = frames_before();
 	struct aspace *as[N];
 	paddr_t first;
 	u8 c;
@@ -148,7 +163,7 @@ KERNEL_TEST(fork_generations, "[V1] [V2] counts are right over six generations a
 
 KERNEL_TEST(unmap_and_split, "[V1] unmapping and protecting parts splits regions, and no frame is lost")
 {
-	u64 before = frame_free_count();
+	u64 before = frames_before();
 	struct aspace *as = make(64);
 
 	KT_ASSERT(as);
@@ -190,7 +205,7 @@ KERNEL_TEST(kernel_half_refused, "[P2] no region reaches zero or the kernel's ha
 
 KERNEL_TEST(shared_object, "[V3] an object's page is one frame for all who map it, and goes with the last")
 {
-	u64 before = frame_free_count();
+	u64 before = frames_before();
 	struct vmobject *o;
 	struct aspace *a = make(1), *b = make(1);
 	struct map_request req = {
@@ -218,7 +233,7 @@ KERNEL_TEST(shared_object, "[V3] an object's page is one frame for all who map i
 
 KERNEL_TEST(object_holes, "[V3] an object: holes read as zeroes and cost nothing, far pages, shrinking")
 {
-	u64 before = frame_free_count(), far = 1UL << 33;
+	u64 before = frames_before(), far = 1UL << 33;
 	struct vmobject *o;
 	u8 buf[16];
 	paddr_t pa;

@@ -866,6 +866,7 @@ TEST(fault_fpe_sse, "[P9] SIGFPE: an unmasked SSE exception tells which")
 {
 	static u32 mxcsr = 0x1f80 & ~0x200; /* divide by zero unmasked */
 
+	SKIP_IF(on_emulator(), "the emulator raises no SSE exceptions");
 	FAULT(__asm__ volatile("ldmxcsr %0\nmov $0x3f800000, %%eax\nmovd %%eax, %%xmm0\n"
 			       "xorps %%xmm1, %%xmm1\ndivss %%xmm1, %%xmm0" ::"m"(mxcsr)
 			       : "eax", "xmm0", "xmm1"),
@@ -916,6 +917,7 @@ TEST(fault_alignment, "[I4] SIGBUS with BUS_ADRALN: an unaligned access with the
 {
 	static u8 buf[16] __attribute__((aligned(16)));
 
+	SKIP_IF(on_emulator(), "the emulator does not check alignment");
 	FAULT(__asm__ volatile("pushfq\norl $0x40000, (%%rsp)\npopfq\nmovl 1(%0), %%eax" ::"r"(buf) : "eax", "memory"),
 	      SIGBUS, BUS_ADRALN, ANY_ADDR, 0, 17);
 }

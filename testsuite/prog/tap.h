@@ -113,6 +113,17 @@ static UNUSED __attribute__((noreturn)) void tap_skip(const char *why)
 	} while (0)
 #define BULKHEAD_ONLY(why) SKIP_IF(!on_bulkhead(), "Linux differs: " why)
 
+/* QEMU's software emulator leaves out some of what processors do. */
+static UNUSED bool on_emulator(void)
+{
+	u32 eax = 0x40000000, name[3], ecx, edx;
+
+	__asm__("cpuid" : "+a"(eax), "=b"(name[0]), "=c"(ecx), "=d"(edx));
+	name[1] = ecx;
+	name[2] = edx;
+	return memcmp(name, "TCGTCGTCGTCG", 12) == 0;
+}
+
 /* --- checking: a failed check is counted, a failed NEED or OK ends the test --- */
 
 #define CHECK(cond)                                  \
