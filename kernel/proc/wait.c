@@ -35,6 +35,7 @@ static void usage_fill(struct proc *c, struct rusage *u)
 	u->ru_utime.tv_usec = (i64)(user % NS_PER_SEC / NS_PER_USEC);
 	u->ru_stime.tv_sec = (i64)(kernel / NS_PER_SEC);
 	u->ru_stime.tv_usec = (i64)(kernel % NS_PER_SEC / NS_PER_USEC);
+	u->ru_minflt = (i64)(c->faults_minor + c->faults_child);
 }
 
 /* take_zombie, take_stop: => true when C has something to tell. proc_lock held. */
@@ -50,6 +51,7 @@ static bool take_zombie(struct proc *c, u32 options, struct report *r)
 		return true;
 	me->time_child_user += c->time_user + c->time_child_user;
 	me->time_child_kernel += c->time_kernel + c->time_child_kernel;
+	me->faults_child += c->faults_minor + c->faults_child;
 	proc_reap(c);
 	return true;
 }

@@ -376,7 +376,7 @@ TEST(child_usage, "[P11] a child's CPU time shows in wait4's usage, RUSAGE_CHILD
 	FAILS(getrusage(5, &usage), EINVAL);
 }
 
-TEST(fault_counts, "[P11] touched pages are counted as minor faults")
+TEST(fault_counts, "[P11] touched pages are counted as minor faults, a child's in its usage")
 {
 	struct rusage before, after;
 	u8 *p = pages(200, PROT_READ | PROT_WRITE);
@@ -387,6 +387,11 @@ TEST(fault_counts, "[P11] touched pages are counted as minor faults")
 		p[i * PAGE] = 1;
 	OK(getrusage(RUSAGE_SELF, &after));
 	CHECK(after.ru_minflt - before.ru_minflt >= 10); /* Linux may bring in several at once */
+	pid_t child = SPAWN(for (u32 i = 0; i < 200; i++) p[i * PAGE] = 2);
+	int status;
+
+	IS(wait4(child, &status, 0, &after), child);
+	CHECK(after.ru_minflt >= 200);
 }
 
 /* --- priorities --- */
