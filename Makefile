@@ -178,7 +178,7 @@ $(BUILD)/bulkhead.img: $(BUILD)/BOOTX64.EFI $(esp_files) testsuite/lib/mkimage.p
 
 # --- goals ----------------------------------------------------------------------------------------
 
-.PHONY: all image release testing run test check bench-boot gdb help clean deps
+.PHONY: all image release testing run test check format bench-boot screenshot gdb help clean deps
 image: $(BUILD)/bulkhead.img
 
 flavour = +$(Q)$(MAKE) BUILD=$(BUILD)/$(1) FLAVOUR=$(1) image
@@ -200,7 +200,9 @@ make run CMD='...'   run one shell command line, print what it prints, end with 
                      see ./testsuite/boot --help
 make test            everything: host, guest, scenarios   (TESTS='host/* guest' for some)
 make check           format, who includes whom, static analysis
+make format          lay out every C file as .clang-format says
 make bench-boot      instructions from the stub to pid 1, and memory in use
+make screenshot      testsuite/screen.png, the picture in the README
 make gdb             stop at the kernel's first line, under gdb
 make compile_commands.json
 make deps            install what is missing (Debian); called by all of the above
@@ -230,6 +232,10 @@ test: testing
 bench-boot: release
 	@EFI=$(BUILD)/release/BOOTX64.EFI $(PYTHON) testsuite/lib/bench_boot.py
 
+screenshot: release
+	@./testsuite/screenshot $(BUILD)/release/BOOTX64.EFI testsuite/screen.png \
+		'uname -a' 'ls /' 'cat /etc/os-release' 'ps' 'echo $$((6 * 7)) | sed "s/$$/ is it/"'
+
 gdb: testing
 	@./testsuite/gdb/run $(BUILD)/testing
 
@@ -240,6 +246,9 @@ check: deps
 	$(Q)$(PYTHON) testsuite/lib/check_includes.py
 	$(Q)cppcheck --quiet --enable=warning,portability --inline-suppr --suppress=comparePointers \
 		--std=c11 -D__x86_64__ -I. --error-exitcode=1 $(call ours,$(addsuffix /*.c,$(kernel_dirs) efi))
+
+format:
+	clang-format -i $(call ours,'*.c' '*.h')
 
 # For editors.
 compile_command = {"directory": "$(CURDIR)", "file": "$(2)", "command": "$(1) -c $(2)"},
