@@ -131,6 +131,10 @@ $(BUILD)/root.cpio: $(init) $(bin) $(prog) $(BUSYBOX) $(root_skeleton) $(BUILD)/
 $(eval $(call remember,$(BUILD)/user.flags,$(MUSL_GCC) $(USER_CFLAGS)))
 $(eval $(call remember,$(BUILD)/user.list,$(root_programs) $(root_skeleton)))
 
+bench := $(BUILD)/testsuite/bench/bench
+$(eval $(call user_rule,testsuite/bench/bench.c))
+-include $(bench).d
+
 # --- the one file: BOOTX64.EFI ------------------------------------------------------------------------
 
 EFI_INCLUDE ?= /usr/include/efi
@@ -201,6 +205,7 @@ make run CMD='...'   run one shell command line, print what it prints, end with 
 make test            everything: host, guest, scenarios   (TESTS='host/* guest' for some)
 make check           format, who includes whom, static analysis
 make format          lay out every C file as .clang-format says
+make bench           instructions per operation, beside Linux's   (ROWS='fault_cow ...' for some)
 make bench-boot      instructions from the stub to pid 1, and memory in use
 make screenshot      testsuite/screen.png, the picture in the README
 make gdb             stop at the kernel's first line, under gdb
@@ -228,6 +233,14 @@ run: release
 test check gdb: export DEVELOP := 1
 test: testing
 	@./testsuite/run -b $(BUILD)/testing $(TESTS)
+
+.PHONY: bench-program
+bench-program: $(bench)
+
+bench: release
+	+$(Q)$(MAKE) BUILD=$(BUILD)/release FLAVOUR=release bench-program
+	@BENCH=$(BUILD)/release/testsuite/bench/bench EFI=$(BUILD)/release/BOOTX64.EFI \
+		./testsuite/bench/run $(ROWS)
 
 bench-boot: release
 	@EFI=$(BUILD)/release/BOOTX64.EFI $(PYTHON) testsuite/lib/bench_boot.py
