@@ -71,12 +71,6 @@ void uio_kernel(struct uio *u, void *buf, size_t n)
 	*u = (struct uio){.kernel = buf, .resid = n};
 }
 
-void uio_user(struct uio *u, uaddr_t base, size_t n)
-{
-	*u = (struct uio){.resid = n, .nsegs = 1, .one = {base, n}};
-	u->segs = &u->one;
-}
-
 enum uio_op { UIO_OUT, UIO_IN, UIO_ZERO };
 
 static size_t uio_copy_part(enum uio_op op, uaddr_t user, void *buf, size_t n)
@@ -126,13 +120,33 @@ static isize_t uio_move(struct uio *u, enum uio_op op, void *buf, size_t n)
 	return (isize_t)done;
 }
 
+/* uio_is_one: the common case: N bytes of one user range. */
+static inline bool uio_is_one(const struct uio *u, size_t n)
+{
+	return u->segs == &u->one && n <= u->one.len && n && user_range_ok(u->one.base, n);
+}
+
+static inline isize_t uio_one_moved(struct uio *u, size_t moved)
+{
+	u->one.base.va += moved;
+	u->one.len -= moved;
+	u->resid -= moved;
+	return likely(moved) ? (isize_t)moved : -EFAULT;
+}
+
 isize_t uio_out(struct uio *u, const void *src, size_t n)
 {
+	might_sleep();
+	if (likely(uio_is_one(u, n)))
+		return uio_one_moved(u, n - usercopy_out(u->one.base.va, src, n));
 	return uio_move(u, UIO_OUT, (void *)src, n);
 }
 
 isize_t uio_in(struct uio *u, void *dst, size_t n)
 {
+	might_sleep();
+	if (likely(uio_is_one(u, n)))
+		return uio_one_moved(u, n - usercopy_in(dst, u->one.base.va, n));
 	return uio_move(u, UIO_IN, dst, n);
 }
 

@@ -40,7 +40,15 @@ struct uio {
 };
 
 void uio_kernel(struct uio *u, void *buf, size_t n);
-void uio_user(struct uio *u, uaddr_t base, size_t n);
+static inline void uio_user(struct uio *u, uaddr_t base, size_t n)
+{
+	u->kernel = NULL;
+	u->segs = &u->one;
+	u->nsegs = 1;
+	u->resid = n;
+	u->one.base = base;
+	u->one.len = n;
+}
 
 /* uio_out: N bytes from kernel memory to the reader. uio_in: N bytes from the writer to kernel memory.
  * Both advance U by what was moved, stop at resid, and return the bytes moved, or -EFAULT when a fault came

@@ -15,7 +15,14 @@
 #include "vm/kmem.h"
 
 static struct kmem_cache *file_cache;
-static const struct file_ops no_fops = {0}; /* O_PATH, and files that could not be opened */
+
+static u32 no_poll(struct file *f, struct poll_table *pt)
+{
+	return POLLNVAL;
+}
+
+/* O_PATH, and files that could not be opened */
+static const struct file_ops no_fops = {.poll = no_poll};
 
 void file_init(void)
 {

@@ -48,17 +48,15 @@ static u32 pipe_room(const struct pipe *p)
 	return p->capacity - p->used;
 }
 
-/* slot_frame: the frame of a slot that is to be written. => 0: out of memory */
-static paddr_t slot_frame(struct pipe *p, u32 slot)
+/* slot_fill: a frame for an empty slot that is to be written. => 0: out of memory */
+static __noinline paddr_t slot_fill(struct pipe *p, u32 slot)
 {
-	if (likely(p->frames[slot]))
-		return p->frames[slot];
 	p->frames[slot] = p->spare ? p->spare : frame_alloc();
 	p->spare = 0;
 	return p->frames[slot];
 }
 
-static void slot_empty(struct pipe *p, u32 slot)
+static __noinline void slot_empty(struct pipe *p, u32 slot)
 {
 	if (p->spare)
 		frame_put(p->frames[slot]);
@@ -108,8 +106,10 @@ static isize_t pipe_put(struct pipe *p, struct uio *u)
 	while (u->resid && pipe_room(p)) {
 		u32 tail = (p->head + p->used) & (p->capacity - 1), off = tail & PAGE_MASK;
 		u32 n = MIN(MIN(u->resid, pipe_room(p)), PAGE_SIZE - off);
-		paddr_t pa = slot_frame(p, tail >> PAGE_SHIFT);
+		paddr_t pa = p->frames[tail >> PAGE_SHIFT];
 
+		if (unlikely(!pa))
+			pa = slot_fill(p, tail >> PAGE_SHIFT);
 		r = pa ? uio_in(u, (char *)phys_to_virt(pa) + off, n) : -ENOMEM;
 		if (r < (isize_t)n)
 			return done ? done : r == -ENOMEM ? r : -EFAULT;
@@ -142,7 +142,7 @@ static bool pipe_writable(struct pipe *p, u32 need)
 }
 
 /* pipe_wait_data: sleep with inode->lock released. => 0 (look again); -EAGAIN; -ERESTARTSYS */
-static int pipe_wait_data(struct file *f, struct pipe *p)
+static __noinline int pipe_wait_data(struct file *f, struct pipe *p)
 {
 	int err;
 
@@ -176,7 +176,7 @@ static isize_t pipe_read(struct file *f, struct uio *u, u64 *pos)
 }
 
 /* pipe_wait_room: as pipe_wait_data. NEED bytes, but never more often than a PIPE_BUF of room. */
-static int pipe_wait_room(struct file *f, struct pipe *p, u32 need)
+static __noinline int pipe_wait_room(struct file *f, struct pipe *p, u32 need)
 {
 	int err;
 

@@ -1,6 +1,6 @@
 /* Waiting for any of several files. */
 #include "kernel/fs/poll.h"
-#include "kernel/fs/fdtable.h"
+#include "kernel/fs/vfs.h"
 #include "sched/thread.h"
 #include "vm/kmem.h"
 
@@ -71,22 +71,6 @@ void poll_table_done(struct poll_table *pt)
 		entries_remove(c->entries, c->count);
 		kfree(c);
 	}
-}
-
-int poll_fd(int fd, struct poll_table *pt, u32 *ret_events)
-{
-	struct fdref r = fd_borrow(fd);
-
-	if (!r.file || (r.file->flags & O_PATH)) {
-		fd_return(r);
-		return -EBADF;
-	}
-	if (pt)
-		pt->hold = r.counted ? r.file : NULL;
-	*ret_events = r.file->ops->poll ? r.file->ops->poll(r.file, pt)
-	                                : POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM;
-	fd_return(r);
-	return 0;
 }
 
 /* poll_sleep: all queues have this thread on them: look again, then sleep, until PASS finds something.

@@ -41,7 +41,3 @@ void poll_table_done(struct poll_table *pt); /* off all queues again */
  * 0: at once; CLOCK_NEVER) has passed, or a signal came.
  * => the number; 0 (deadline); -ERESTARTNOHAND; -ENOMEM; what PASS says */
 int poll_run(int (*pass)(void *arg, struct poll_table *pt), void *arg, u64 deadline);
-
-/* poll_file: the POLL* that hold for descriptor FD now, and wait on it through PT unless that is NULL.
- * => 0 or -EBADF */
-int poll_fd(int fd, struct poll_table *pt, u32 *ret_events);

@@ -13,13 +13,13 @@ enum io_op {
 	IO_WRITE
 };
 
-static bool file_allows(const struct file *f, enum io_op op)
+static inline bool file_allows(const struct file *f, enum io_op op)
 {
 	return f && (op == IO_READ ? f->readable : f->writable);
 }
 
 /* file_io: at *POS. */
-static i64 file_io(struct file *f, enum io_op op, struct uio *u, u64 *pos)
+static inline i64 file_io(struct file *f, enum io_op op, struct uio *u, u64 *pos)
 {
 	isize_t (*fn)(struct file *, struct uio *, u64 *) = op == IO_READ ? f->ops->read : f->ops->write;
 
@@ -28,32 +28,33 @@ static i64 file_io(struct file *f, enum io_op op, struct uio *u, u64 *pos)
 	return fn(f, u, pos);
 }
 
-/* file_io_here: at the file's own offset. Streams have none, and must not keep each other waiting; one that
- * nobody else can reach needs no lock. */
-static i64 file_io_here(struct fdref r, enum io_op op, struct uio *u)
+static __noinline i64 file_io_locked(struct file *f, enum io_op op, struct uio *u)
 {
-	struct file *f = r.file;
-	bool lock = f->ops->seek && (r.counted || atomic_load(&f->refs) > 1);
 	i64 n;
 
-	if (lock)
-		mutex_lock(&f->pos_lock);
+	mutex_lock(&f->pos_lock);
 	n = file_io(f, op, u, &f->pos);
-	if (lock)
-		mutex_unlock(&f->pos_lock);
+	mutex_unlock(&f->pos_lock);
 	return n;
 }
 
-static i64 io_here(int fd, enum io_op op, struct uio *u)
+/* io_here: at the file's own offset. Streams have none, and must not keep each other waiting; one that nobody
+ * else can reach needs no lock. */
+static inline i64 io_here(int fd, enum io_op op, struct uio *u)
 {
 	struct fdref r = fd_borrow(fd);
-	i64 n = file_allows(r.file, op) ? file_io_here(r, op, u) : -EBADF;
+	struct file *f = r.file;
+	i64 n = -EBADF;
 
+	if (unlikely(f && f->ops->seek && (r.counted || atomic_load(&f->refs) > 1) && file_allows(f, op)))
+		n = file_io_locked(f, op, u);
+	else if (likely(file_allows(f, op)))
+		n = file_io(f, op, u, &f->pos);
 	fd_return(r);
 	return n;
 }
 
-static i64 file_io_at(struct file *f, enum io_op op, struct uio *u, i64 offset)
+static inline i64 file_io_at(struct file *f, enum io_op op, struct uio *u, i64 offset)
 {
 	u64 pos = offset;
 
@@ -64,7 +65,7 @@ static i64 file_io_at(struct file *f, enum io_op op, struct uio *u, i64 offset)
 	return file_allows(f, op) ? file_io(f, op, u, &pos) : -EBADF;
 }
 
-static i64 io_at(int fd, enum io_op op, struct uio *u, i64 offset)
+static inline i64 io_at(int fd, enum io_op op, struct uio *u, i64 offset)
 {
 	struct fdref r;
 	i64 n;
@@ -77,7 +78,7 @@ static i64 io_at(int fd, enum io_op op, struct uio *u, i64 offset)
 	return n;
 }
 
-static int user_buffer(struct uio *u, uaddr_t buf, u64 count)
+static inline int user_buffer(struct uio *u, uaddr_t buf, u64 count)
 {
 	if (!user_range_ok(buf, count))
 		return -EFAULT;

@@ -86,46 +86,98 @@ static void mask_restore(uaddr_t user, i64 result)
 	signal_set_mask(t->sig_saved);
 }
 
+/* --- asking --- */
+
+#define POLL_ALWAYS (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
+
+/* One pass over descriptors. */
+struct asker {
+	struct fdtable *files;
+	struct poll_table *pt; /* NULL: only look */
+	bool shared; /* others may close a file meanwhile: it is counted while it is asked, and waited for */
+};
+
+static inline struct asker asker_begin(struct poll_table *pt)
+{
+	struct fdtable *t = proc_current()->files;
+
+	return (struct asker){t, pt, atomic_load(&t->refs) != 1};
+}
+
+static inline u32 file_ask(struct file *f, struct poll_table *pt)
+{
+	return f->ops->poll ? f->ops->poll(f, pt) : POLL_ALWAYS;
+}
+
+static __noinline u32 fd_ask_shared(struct asker *a, u32 fd)
+{
+	struct file *f = fd_get_counted(a->files, fd);
+	u32 events;
+
+	if (!f)
+		return POLLNVAL;
+	if (a->pt)
+		a->pt->hold = f;
+	events = file_ask(f, a->pt);
+	file_put(f);
+	return events;
+}
+
+/* fd_ask => the POLL* that hold for FD; POLLNVAL: no such descriptor */
+static inline u32 fd_ask(struct asker *a, u32 fd)
+{
+	struct file *f;
+
+	if (unlikely(a->shared))
+		return fd_ask_shared(a, fd);
+	f = fd < a->files->size ? a->files->files[fd] : NULL;
+	return f ? file_ask(f, a->pt) : POLLNVAL;
+}
+
 /* --- poll --- */
 
-#define POLL_STACK 16U
+#define POLL_STACK 64U
 
 struct poll_set {
-	struct pollfd *fds;
+	struct pollfd *fds; /* as ring 3 gave them */
+	u16 *revents;
 	u32 n;
 };
 
-static u32 pollfd_ask(const struct pollfd *p, struct poll_table *pt)
+static inline u32 pollfd_ask(const struct pollfd *p, struct asker *a)
 {
-	u32 events;
-
-	if (p->fd < 0)
+	if (unlikely(p->fd < 0))
 		return 0;
-	if (poll_fd(p->fd, pt, &events) < 0)
-		return POLLNVAL;
-	return events & ((u16)p->events | POLLERR | POLLHUP);
+	return fd_ask(a, p->fd) & ((u16)p->events | POLLERR | POLLHUP | POLLNVAL);
 }
 
 /* poll_pass: once something is ready there will be no waiting, and no more queues are needed. */
 static int poll_pass(void *arg, struct poll_table *pt)
 {
+	struct asker a = asker_begin(pt);
 	struct poll_set *s = arg;
 	int ready = 0;
 
 	for (u32 i = 0; i < s->n; i++) {
-		s->fds[i].revents = pollfd_ask(&s->fds[i], ready ? NULL : pt);
-		ready += s->fds[i].revents != 0;
+		s->revents[i] = pollfd_ask(&s->fds[i], &a);
+		if (s->revents[i]) {
+			ready++;
+			a.pt = NULL;
+		}
 	}
 	return ready;
 }
 
+/* revents_out: those that differ from what is there. */
 static int revents_out(uaddr_t user, const struct poll_set *s)
 {
-	uaddr_t at = UADDR(user.va + offsetof(struct pollfd, revents));
+	for (u32 i = 0; i < s->n; i++) {
+		uaddr_t at = UADDR(user.va + i * sizeof(*s->fds) + offsetof(struct pollfd, revents));
 
-	for (u32 i = 0; i < s->n; i++, at.va += sizeof(struct pollfd))
-		if (copyout(at, &s->fds[i].revents, sizeof(s->fds[i].revents)) < 0)
+		if (s->revents[i] != (u16)s->fds[i].revents &&
+		    copyout(at, &s->revents[i], sizeof(s->revents[i])) < 0)
 			return -EFAULT;
+	}
 	return 0;
 }
 
@@ -141,20 +193,30 @@ static i64 poll_with(uaddr_t user, struct poll_set *s, u64 deadline)
 	return n;
 }
 
-static i64 poll_user(uaddr_t user, u32 nfds, u64 deadline)
+static i64 poll_many(uaddr_t user, u32 nfds, u64 deadline)
 {
-	struct pollfd few[POLL_STACK];
-	struct poll_set s = {few, nfds};
+	struct poll_set s = {.n = nfds};
 	i64 n;
 
 	if (nfds > proc_current()->limits[RLIMIT_NOFILE].rlim_cur)
 		return -EINVAL;
-	if (nfds > POLL_STACK && !(s.fds = kmalloc(nfds * sizeof(*s.fds))))
+	if (!(s.fds = kmalloc(nfds * (sizeof(*s.fds) + sizeof(*s.revents)))))
 		return -ENOMEM;
+	s.revents = (u16 *)(s.fds + nfds);
 	n = poll_with(user, &s, deadline);
-	if (s.fds != few)
-		kfree(s.fds);
+	kfree(s.fds);
 	return n;
+}
+
+static i64 poll_user(uaddr_t user, u32 nfds, u64 deadline)
+{
+	struct pollfd fds[POLL_STACK];
+	u16 revents[POLL_STACK];
+	struct poll_set s = {fds, revents, nfds};
+
+	if (nfds > POLL_STACK || nfds > proc_current()->limits[RLIMIT_NOFILE].rlim_cur)
+		return poll_many(user, nfds, deadline);
+	return poll_with(user, &s, deadline);
 }
 
 i64 sys_poll(uaddr_t fds, u32 nfds, int timeout)
@@ -191,13 +253,11 @@ struct select_set {
 
 static const u32 select_masks[SELECT_SETS] = {SELECT_READ, SELECT_WRITE, SELECT_EXCEPT};
 
-/* select_fd => how many of the sets that ask for FD have it ready, or -EBADF */
-static int select_fd(struct select_set *s, u32 fd, struct poll_table *pt)
+/* select_mark => how many of the sets that ask for FD have it ready */
+static int select_mark(struct select_set *s, u32 fd, u32 events)
 {
-	u32 word = fd / 64, events, ready = 0;
+	u32 word = fd / 64, ready = 0;
 
-	if (poll_fd(fd, pt, &events) < 0)
-		return -EBADF;
 	for (u32 i = 0; i < SELECT_SETS; i++) {
 		u64 bit = s->in[i * s->words + word] & BIT(fd % 64);
 
@@ -216,15 +276,20 @@ static u64 select_wanted(const struct select_set *s, u32 word)
 
 static int select_pass(void *arg, struct poll_table *pt)
 {
+	struct asker a = asker_begin(pt);
 	struct select_set *s = arg;
-	int ready = 0, n;
+	int ready = 0;
 
 	for (u32 w = 0; w < s->words; w++)
 		for (u64 left = select_wanted(s, w); left; left &= left - 1) {
-			n = select_fd(s, w * 64 + __builtin_ctzl(left), ready ? NULL : pt);
-			if (n < 0)
-				return n;
-			ready += n;
+			u32 fd = w * 64 + __builtin_ctzl(left), events = fd_ask(&a, fd);
+
+			if (unlikely(events & POLLNVAL))
+				return -EBADF;
+			if (events & (SELECT_READ | SELECT_WRITE | SELECT_EXCEPT))
+				ready += select_mark(s, fd, events);
+			if (ready)
+				a.pt = NULL;
 		}
 	return ready;
 }

@@ -70,14 +70,15 @@ char *kstrdup(const char *s)
 void mutex_init(struct mutex *m)
 {
 }
-void mutex_lock(struct mutex *m)
-{
-}
-void mutex_unlock(struct mutex *m)
+void mutex_wait(struct mutex *m)
 {
 }
 void waitq_init(struct waitq *q)
 {
+}
+u32 waitq_wake_one(struct waitq *q)
+{
+	return 0;
 }
 u64 clock_real(void)
 {
