@@ -38,7 +38,6 @@ static u8 boot_ist_stacks[4][IST_STACK_SIZE] __aligned(16);
 /* --- GDT and TSS (Intel SDM vol. 3, 3.4.5 and 7.2.3) --- */
 #define SEG_KERNEL_CODE 0x00af9b000000ffffUL
 #define SEG_KERNEL_DATA 0x00cf93000000ffffUL
-#define SEG_USER_CODE32 0x00cffb000000ffffUL
 #define SEG_USER_DATA	0x00cff3000000ffffUL
 #define SEG_USER_CODE	0x00affb000000ffffUL
 
@@ -53,7 +52,7 @@ static void gdt_load(struct percpu *cpu)
 
 	cpu->gdt[SEL_KERNEL_CS / 8] = SEG_KERNEL_CODE;
 	cpu->gdt[SEL_KERNEL_DS / 8] = SEG_KERNEL_DATA;
-	cpu->gdt[SEL_USER_CS32 / 8] = SEG_USER_CODE32;
+	/* SEL_USER_CS32 names no segment: SYSRET needs the selector alone, and there are no 32-bit programs. */
 	cpu->gdt[SEL_USER_DS / 8] = SEG_USER_DATA;
 	cpu->gdt[SEL_USER_CS / 8] = SEG_USER_CODE;
 	cpu->gdt[SEL_TSS / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 |
@@ -255,6 +254,8 @@ void cpu_init_features(void)
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (f->nx ? EFER_NXE : 0));
 	wrmsr(MSR_STAR, (u64)SEL_USER_CS32 << 48 | (u64)SEL_KERNEL_CS << 32);
 	wrmsr(MSR_LSTAR, (u64)syscall_entry);
+	wrmsr(MSR_CSTAR, (u64)syscall_entry); /* from 32-bit code, on the CPUs that have it there */
+	wrmsr(MSR_SYSENTER_CS, 0);	      /* SYSENTER: a general protection fault */
 	wrmsr(MSR_SFMASK, RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_AC | RFLAGS_NT | RFLAGS_IOPL | RFLAGS_RF);
 	write_dr7(0x400);
 }
