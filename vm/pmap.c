@@ -378,6 +378,14 @@ u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end)
 	return n;
 }
 
+/* trim_range: tables_trim for all tables of [start, end). */
+static void trim_range(struct pmap *pm, vaddr_t start, vaddr_t end)
+{
+	for (vaddr_t va = start, next; va < end; va = next)
+		if (leaf_table(pm->root, va, &next))
+			tables_trim(pm, va);
+}
+
 int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 {
 	/* First every table that the new place needs, then the moves, which cannot fail. */
@@ -385,9 +393,8 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
 			if (!pte_valid(table[slot_of(a, 1)]) || walk_create(pm, a - from + to))
 				continue;
-			for (vaddr_t undo = to; undo < to + len; undo += LEVEL_SIZE(2))
-				tables_trim(pm, undo);
-			tables_trim(pm, to + len - 1);
+			tables_trim(pm, a - from + to);
+			trim_range(pm, to, to + len);
 			return -ENOMEM;
 		}
 	}
@@ -400,9 +407,10 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 			pte_set(walk_find(pm->root, a - from + to), *pte);
 			pte_set(pte, 0);
 		}
-		tables_trim(pm, va);
 	}
 	tlb_flush(pm, from, from + len);
+	/* Only now: a table that the old place has left may be one that a later page moves into. */
+	trim_range(pm, from, from + len);
 	return 0;
 }
 
