@@ -189,6 +189,9 @@ static void tables_trim(struct pmap *pm, vaddr_t va)
 		table_at(path[level + 1])[slot_of(va, level + 1)] = 0;
 		frame_of(path[level + 1])->private--;
 		pm->tables--;
+		/* The CPU may keep the upper entry too; INVLPG drops those whatever the address (Intel SDM vol. 3,
+		 * 4.10.4.1). Before the frame serves somebody else. */
+		tlb_flush(pm, va, va + 1);
 		frame_put(path[level]);
 	}
 }
