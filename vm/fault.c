@@ -62,7 +62,8 @@ static int fault_read(struct aspace *as, struct region *r, vaddr_t page)
 	paddr_t pa;
 	int err = private_source(r, page, &pa); /* FILE, ZERO */
 
-	return err ? err : map_or_put(as, page, pa, r->prot & ~VM_WRITE);
+	/* What is writable or executable is readable, too: the entry has no bit against that. */
+	return err ? err : map_or_put(as, page, pa, (r->prot & ~VM_WRITE) | VM_READ);
 }
 
 static int fault_write(struct aspace *as, struct region *r, vaddr_t page)

@@ -315,7 +315,7 @@ void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool sh
 			if (!pte_valid(*pte))
 				continue;
 			if (!shared && frame_refs(pte_frame(*pte)) > 1)
-				p &= ~VM_WRITE; /* F3 */
+				p = p & VM_WRITE ? (p & ~VM_WRITE) | VM_READ : p; /* F3 */
 			write_once(*pte, pte_make(pte_frame(*pte), p | VM_USER));
 		}
 	}
