@@ -34,6 +34,10 @@ static int clone_check(const struct clone_request *req)
 		return -EINVAL;
 	if ((f & CLONE_SIGHAND) && !(f & CLONE_VM))
 		return -EINVAL;
+	if ((f & CLONE_SETTLS) && req->tls >= USER_MAX)
+		return -EPERM; /* as arch_prctl: the CPU faults on a base that is no address */
+	if ((f & CLONE_PARENT) && !proc_current()->parent)
+		return -EINVAL; /* pid 1 has no parent that could wait for the child */
 	return 0;
 }
 
