@@ -81,10 +81,10 @@ static void reparent_children(struct proc *p)
 		c->exit_signal = SIGCHLD;
 		if (c->parent_death_signal)
 			signal_kernel(c, c->parent_death_signal);
-		if (c->state == PROC_ZOMBIE)
-			proc_notify_parent(c, CLD_EXITED, 0);
 		if (c->group != p->group)
 			orphan_group(c->group);
+		if (c->state == PROC_ZOMBIE) /* last: C may be gone after it */
+			proc_notify_parent(c, CLD_EXITED, 0);
 	}
 }
 
