@@ -5,6 +5,7 @@
 #include "kernel/proc/proc.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/sys/usertime.h"
+#include "sched/mutex.h"
 #include "sched/timer.h"
 
 static int to_ns(i64 sec, i64 fraction, u64 per_unit, u64 *ret_ns)
@@ -212,6 +213,12 @@ i64 sys_restart_syscall(void)
 
 /* --- interval timers --- */
 
+/* The least time between two expirations: an interval of a microsecond must not take the whole CPU. */
+#define ITIMER_LEAST (100 * NS_PER_USEC)
+
+/* Threads of one process that set its timer: one at a time (timer_set). */
+static struct mutex itimer_lock = MUTEX_INIT(itimer_lock);
+
 /* real_timer's fn: interrupt context. */
 void itimer_expired(struct timer *t)
 {
@@ -220,7 +227,7 @@ void itimer_expired(struct timer *t)
 
 	signal_timer(p);
 	if (interval)
-		timer_set(t, MAX(t->deadline + interval, clock_mono() + interval / 2));
+		timer_set(t, MAX(t->deadline + interval, clock_mono() + ITIMER_LEAST));
 }
 
 static void itimer_read(struct proc *p, struct __kernel_old_itimerval *ret)
@@ -232,12 +239,15 @@ static void itimer_read(struct proc *p, struct __kernel_old_itimerval *ret)
 	ret->it_value = timeval_old_from_ns(left);
 }
 
-static void itimer_start(struct proc *p, u64 value, u64 interval)
+static void itimer_start(struct proc *p, u64 value, u64 interval, struct __kernel_old_itimerval *ret_old)
 {
-	timer_cancel(&p->real_timer);
-	write_once(p->real_interval, interval);
-	if (value)
-		timer_set(&p->real_timer, deadline_in(value));
+	WITH_MUTEX(&itimer_lock) {
+		itimer_read(p, ret_old);
+		timer_cancel(&p->real_timer);
+		write_once(p->real_interval, interval);
+		if (value)
+			timer_set(&p->real_timer, deadline_in(value));
+	}
 }
 
 i64 sys_getitimer(int which, uaddr_t value)
@@ -267,8 +277,7 @@ i64 sys_setitimer(int which, uaddr_t value, uaddr_t ovalue)
 	}
 	if (err)
 		return err;
-	itimer_read(p, &old);
-	itimer_start(p, first, interval);
+	itimer_start(p, first, interval, &old);
 	return ovalue.va ? copyout(ovalue, &old, sizeof(old)) : 0;
 }
 
@@ -277,7 +286,6 @@ i64 sys_alarm(u32 seconds)
 	struct proc *p = proc_current();
 	struct __kernel_old_itimerval old;
 
-	itimer_read(p, &old);
-	itimer_start(p, seconds * NS_PER_SEC, 0);
+	itimer_start(p, seconds * NS_PER_SEC, 0, &old);
 	return old.it_value.tv_sec + (old.it_value.tv_usec >= 500000 || (!old.it_value.tv_sec && old.it_value.tv_usec));
 }
