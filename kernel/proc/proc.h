@@ -62,6 +62,7 @@ struct creds {
 struct sigqueue {          /* pending signals of a task or of a process */
 	u64 set;           /* [signal lock] */
 	struct list infos; /* [signal lock] struct siginfo_entry, oldest first */
+	u32 count;         /* [signal lock] of them */
 };
 
 struct sighand {              /* shared by CLONE_SIGHAND */

@@ -51,6 +51,7 @@ static void queue_drop(struct sigqueue *q, u64 set)
 		if (!(SIGMASK(e->info.si_signo) & set))
 			continue;
 		list_remove(&e->link);
+		q->count--;
 		kmem_cache_free(entry_cache, e);
 	}
 }
@@ -66,10 +67,12 @@ static int queue_put(struct sigqueue *q, const siginfo_t *info, struct siginfo_e
 {
 	int sig = info->si_signo;
 
-	if (sig < SIGRTMIN && (q->set & SIGMASK(sig))) {
+	if ((sig < SIGRTMIN && (q->set & SIGMASK(sig))) || q->count >= QUEUE_MAX) {
 		if (e)
 			kmem_cache_free(entry_cache, e);
-		return 0;
+		if (q->set & SIGMASK(sig) && sig < SIGRTMIN)
+			return 0;
+		e = NULL;
 	}
 	if (!e && sig >= SIGRTMIN)
 		return -EAGAIN;
@@ -77,6 +80,7 @@ static int queue_put(struct sigqueue *q, const siginfo_t *info, struct siginfo_e
 	if (e) {
 		e->info = *info;
 		list_push_back(&q->infos, &e->link);
+		q->count++;
 	}
 	return 0;
 }
@@ -100,6 +104,7 @@ static void queue_take(struct sigqueue *q, int sig, siginfo_t *ret)
 		found = true;
 		*ret = e->info;
 		list_remove(&e->link);
+		q->count--;
 		kmem_cache_free(entry_cache, e);
 	}
 	if (!more)
