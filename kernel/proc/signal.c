@@ -188,8 +188,10 @@ static bool prepare(struct proc *p, int sig)
 	queue_drop(&p->sig_pending, undo);
 	list_for_each(t, &p->tasks, link)
 		queue_drop(&t->sig_pending, undo);
-	if (sig == SIGCONT)
+	if (sig == SIGCONT) {
+		p->stop_due = false;
 		continue_proc(p);
+	}
 	return continued;
 }
 
@@ -378,6 +380,8 @@ int signal_take(u64 set, siginfo_t *ret_info)
 
 		sig = __builtin_ctzl(first) + 1;
 		queue_take(t->sig_pending.set & SIGMASK(sig) ? &t->sig_pending : &p->sig_pending, sig, ret_info);
+		if (SIGMASK(sig) & STOP_SIGNALS)
+			p->stop_due = true;
 	}
 	signal_unlock(p->sighand, on);
 	return sig;
@@ -409,7 +413,7 @@ static void stop(struct proc *p, int sig)
 		if (sig != SIGSTOP && group_is_orphaned(p->group))
 			break;
 		bool on = signal_lock(p->sighand);
-		if (!p->group_exit && p->state == PROC_ALIVE && !(p->sig_pending.set & SIGMASK(SIGCONT))) {
+		if (!p->group_exit && p->state == PROC_ALIVE && p->stop_due) {
 			struct task *t;
 
 			p->state = PROC_STOPPED;
