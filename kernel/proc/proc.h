@@ -230,6 +230,8 @@ int signal_take(u64 set, siginfo_t *ret_info);
 void signal_flush(struct sigqueue *q);
 /* signal_end_tasks: ask all tasks of P but EXCEPT to end. Signal lock held. */
 void signal_end_tasks(struct proc *p, struct task *except);
+/* signal_retarget: what is pending for P as a whole, and of SET, others than EXCEPT are to see to. Signal lock held. */
+void signal_retarget(struct proc *p, const struct task *except, u64 set);
 /* signal_frame_push: make TF run the handler of SIG. => 0, -EFAULT (no room on the stack) */
 int signal_frame_push(struct trapframe *tf, const struct sigaction *sa, const siginfo_t *info, u64 mask);
 

@@ -227,10 +227,12 @@ static int send(struct proc *p, struct task *t, const siginfo_t *info)
 
 			err = queue_put(q, info, e);
 			e = NULL;
-			if (!err && t)
-				thread_interrupt(&t->thread, false);
-			else if (!err)
+			if (err)
+				;
+			else if (!t)
 				wake_for(p, sig);
+			else if (wants(t, sig) || (t->sig_waited & SIGMASK(sig)))
+				thread_interrupt(&t->thread, false);
 		}
 	}
 	signal_unlock(p->sighand, on);
@@ -339,13 +341,28 @@ static void recheck(struct task *t)
 		atomic_or(&t->thread.cpu.work, WORK_SIGNAL);
 }
 
+void signal_retarget(struct proc *p, const struct task *except, u64 set)
+{
+	u64 left = p->sig_pending.set & set;
+	struct task *t;
+
+	list_for_each(t, &p->tasks, link) {
+		if (t == except || !(left & ~t->sig_blocked))
+			continue;
+		left &= t->sig_blocked;
+		thread_interrupt(&t->thread, false);
+	}
+}
+
 void signal_set_mask(u64 mask)
 {
 	struct task *t = task_current();
 	bool on = signal_lock(t->proc->sighand);
+	u64 newly = mask & ~t->sig_blocked;
 
 	t->sig_blocked = mask & ~SIG_UNBLOCKABLE;
 	recheck(t);
+	signal_retarget(t->proc, t, newly);
 	signal_unlock(t->proc->sighand, on);
 }
 
