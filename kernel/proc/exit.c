@@ -21,8 +21,9 @@ static void clear_tid(struct task *t)
 		futex_wake_word(t->clear_child_tid);
 }
 
-/* leave: the task is no longer one of its process. => true when it was the last */
-static bool leave(struct proc *p, struct task *t)
+/* leave: the task is no longer one of its process. Without an exit_group the status is that of the first task, whoever
+ * is the last (as on Linux). => true when it was the last */
+static bool leave(struct proc *p, struct task *t, int wait_status)
 {
 	bool last = false;
 
@@ -32,6 +33,9 @@ static bool leave(struct proc *p, struct task *t)
 
 		list_remove(&t->link);
 		last = --p->task_count == 0;
+		if (!p->group_exit && t->pid == p->pid)
+			p->exit_code = wait_status;
+		p->group_exit |= last; /* no signal changes it any more */
 		if (t == p->leader && !last)
 			p->leader = list_first(&p->tasks, struct task, link);
 		task_times(&t->thread, &user, &kernel);
@@ -144,13 +148,7 @@ void __noreturn task_exit(int wait_status)
 	bool last;
 
 	clear_tid(t);
-	bool on = signal_lock(h);
-	if (!p->group_exit && p->task_count == 1) {
-		p->group_exit = true;
-		p->exit_code = wait_status;
-	}
-	signal_unlock(h, on);
-	last = leave(p, t);
+	last = leave(p, t, wait_status);
 	struct aspace *as = thread_set_aspace(NULL);
 	if (last)
 		proc_release_vfork(p);
