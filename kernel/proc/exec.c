@@ -657,6 +657,19 @@ static int own_files(struct proc *p)
 	return 0;
 }
 
+/* own_shared: with the other tasks gone, who may be in the middle of using what is replaced. They do not come back: as
+ * on Linux, to fail now is the end of the process. */
+static int own_shared(struct proc *p)
+{
+	int err = own_sighand(p);
+
+	if (!err)
+		err = own_files(p);
+	if (err)
+		signal_fault(SIGKILL, SI_KERNEL, 0);
+	return err;
+}
+
 /* The executing task takes over the number of its process (execve(2), "Effect on process attributes"). */
 static void become_leader(struct proc *p, struct task *t)
 {
@@ -713,7 +726,9 @@ static void exec_commit(struct exec *x)
 	struct file *old_exe = p->exe;
 
 	become_leader(p, t);
-	struct aspace *old = thread_set_aspace(x->as);
+	struct aspace *old = NULL;
+	WITH_LOCK(&proc_lock) /* proc_aspace looks at it */
+		old = thread_set_aspace(x->as);
 	x->as = NULL;
 	proc_release_vfork(p);
 	if (old)
@@ -739,11 +754,9 @@ i64 exec_run(const char *path, struct exec_strings argv, struct exec_strings env
 	int err = x ? exec_prepare(x, path, argv, envp) : -ENOMEM;
 
 	if (!err)
-		err = own_sighand(p);
-	if (!err)
-		err = own_files(p);
-	if (!err)
 		err = leave_others(p);
+	if (!err)
+		err = own_shared(p);
 	if (!err)
 		exec_commit(x);
 	if (x)
