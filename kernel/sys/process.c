@@ -465,6 +465,12 @@ static void nice_set(struct proc *p, void *arg)
 	struct nice_change *c = arg;
 	struct task *t;
 
+	const struct creds *me = &proc_current()->creds;
+
+	if (me->euid != p->creds.uid && me->euid != p->creds.euid && !capable(CAP_SYS_NICE)) {
+		c->err = -EPERM;
+		return;
+	}
 	if (c->nice < p->nice && !capable(CAP_SYS_NICE)) {
 		c->err = -EACCES;
 		return;
@@ -483,6 +489,16 @@ i64 sys_setpriority(int which, int who, int prio)
 	if (which == PRIO_USER)
 		which = PRIO_PROCESS, who = 0;
 	return each_named(which, who, nice_set, &c) ? c.err : -ESRCH;
+}
+
+/* prlimit(2): one's own, or those of who has all the caller's numbers. */
+static bool may_limit(const struct proc *p)
+{
+	const struct creds *me = &proc_current()->creds, *to = &p->creds;
+
+	return p == proc_current() || capable(CAP_SYS_RESOURCE) ||
+	       (me->uid == to->uid && me->uid == to->euid && me->uid == to->suid && me->gid == to->gid &&
+		me->gid == to->egid && me->gid == to->sgid);
 }
 
 i64 sys_prlimit64(int pid, u32 resource, uaddr_t new_limit, uaddr_t old_limit)
@@ -504,7 +520,9 @@ i64 sys_prlimit64(int pid, u32 resource, uaddr_t new_limit, uaddr_t old_limit)
 			break;
 		}
 		old = p->limits[resource];
-		if (new_limit.va && new.rlim_max > old.rlim_max && !capable(CAP_SYS_RESOURCE))
+		if (!may_limit(p))
+			err = -EPERM;
+		else if (new_limit.va && new.rlim_max > old.rlim_max && !capable(CAP_SYS_RESOURCE))
 			err = -EPERM;
 		else if (new_limit.va)
 			p->limits[resource] = new;
