@@ -133,8 +133,8 @@ TEST(select_sets, "[P9] select: three sets, their count, EBADF, EINVAL")
 	FD_SET(fds[0], &ex);
 	IS(select(fds[1] + 1, &rd, &wr, &ex, &none), 2);
 	CHECK(FD_ISSET(fds[0], &rd) && !FD_ISSET(fds[1], &rd) && FD_ISSET(fds[1], &wr) && !FD_ISSET(fds[0], &ex));
-	FD_SET(200, &rd);
-	FAILS(select(201, &rd, NULL, NULL, &none), EBADF);
+	FD_SET(60, &rd); /* Linux ignores what lies beyond the table: that holds 64 at least */
+	FAILS(select(61, &rd, NULL, NULL, &none), EBADF);
 	FAILS(syscall(SYS_select, -1, NULL, NULL, NULL, &none), EINVAL);
 	FAILS(syscall(SYS_select, 0, NULL, NULL, NULL, &bad), EINVAL);
 }
