@@ -182,7 +182,7 @@ $(BUILD)/bulkhead.img: $(BUILD)/BOOTX64.EFI $(esp_files) testsuite/lib/mkimage.p
 
 # --- goals ----------------------------------------------------------------------------------------
 
-.PHONY: all image release testing run test check format bench-boot screenshot gdb help clean deps
+.PHONY: all image release testing run test check format sabotage bench-boot screenshot gdb help clean deps
 image: $(BUILD)/bulkhead.img
 
 flavour = +$(Q)$(MAKE) BUILD=$(BUILD)/$(1) FLAVOUR=$(1) image
@@ -203,6 +203,7 @@ make run CMD='...'   run one shell command line, print what it prints, end with 
     MEM= SMP= CPU= ACCEL= APPEND= QEMUFLAGS= TIMEOUT= ICOUNT=1 VERBOSE=1 LOG=file
                      see ./testsuite/boot --help
 make test            everything: host, guest, scenarios   (TESTS='host/* guest' for some)
+make sabotage        break each protection: the test that guards it must go red
 make check           format, who includes whom, static analysis
 make format          lay out every C file as .clang-format says
 make bench           instructions per operation, beside Linux's   (ROWS='fault_cow ...' for some)
@@ -241,6 +242,10 @@ bench: release
 	+$(Q)$(MAKE) BUILD=$(BUILD)/release FLAVOUR=release bench-program
 	@BENCH=$(BUILD)/release/testsuite/bench/bench EFI=$(BUILD)/release/BOOTX64.EFI \
 		./testsuite/bench/run $(ROWS)
+
+# Each protection broken on purpose must turn the test that guards it red.
+sabotage: testing
+	@./testsuite/sabotage -b $(BUILD)/testing $(TESTS)
 
 bench-boot: release
 	@EFI=$(BUILD)/release/BOOTX64.EFI $(PYTHON) testsuite/lib/bench_boot.py
