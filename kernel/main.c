@@ -5,6 +5,7 @@
 #include "hal/base/dmap.h"
 #include "hal/base/log.h"
 #include "hal/base/printf.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/console/console.h"
 #include "hal/cpu/backtrace.h"
@@ -44,8 +45,15 @@ static void take_bootinfo(const struct bootinfo *bi)
 	boot = *bi;
 	str_copy(cmdline_copy, phys_to_virt(bi->cmdline), sizeof(cmdline_copy));
 	kernel_cmdline = cmdline_copy;
-	if (bi->magic != BOOTINFO_MAGIC || bi->version != BOOTINFO_VERSION || bi->size != sizeof(*bi))
-		panic("the stub speaks version %u of the boot contract, the kernel %u", bi->version, BOOTINFO_VERSION);
+}
+
+/* As soon as a panic can be seen. */
+static void check_bootinfo(void)
+{
+	if (boot.magic != BOOTINFO_MAGIC || boot.version != BOOTINFO_VERSION || boot.size != sizeof(boot))
+		panic("the stub speaks version %u of the boot contract, the kernel %u", boot.version,
+		      BOOTINFO_VERSION);
+	sabotage_check(kernel_cmdline);
 }
 
 static void read_switches(void)
@@ -53,9 +61,10 @@ static void read_switches(void)
 	char value[32];
 
 	aspace_randomize = !cmdline_has(kernel_cmdline, "norandmaps");
-	aspace_allow_wx = cmdline_get(kernel_cmdline, "wx", value, sizeof(value)) > 0 && strcmp(value, "allow") == 0;
+	aspace_allow_wx =
+	        cmdline_get(kernel_cmdline, "wx", value, sizeof(value)) > 0 && strcmp(value, "allow") == 0;
 	syscall_trace_all = cmdline_get(kernel_cmdline, "trace", value, sizeof(value)) > 0 &&
-			    strcmp(value, "syscalls") == 0;
+	                    strcmp(value, "syscalls") == 0;
 }
 
 /* The kernel's own symbols stay, for backtraces; the rest of what the stub brought is given back. */
@@ -83,10 +92,12 @@ static void kernel_init(void *arg)
 void __noreturn kernel_main(const struct bootinfo *bi)
 {
 	take_bootinfo(bi);
+	sabotage_init(kernel_cmdline);
 	cpu_init_boot(boot.image_phys, boot.image_virt);
 	random_init(boot.entropy, sizeof(boot.entropy));
 	console_init_early(kernel_cmdline);
 	power_init(kernel_cmdline, NULL); /* for a panic; what firmware offers follows */
+	check_bootinfo();
 	klog(LOG_INFO, "Bulkhead, on %s", cpu_features.brand[0] ? cpu_features.brand : cpu_features.vendor);
 
 	frame_init_early(&boot);

@@ -1,6 +1,7 @@
 /* Choosing who runs. Threads are ordered by virtual runtime: CPU time received, divided by weight. The leftmost has
  * received least and runs next; so each gets its share, and a thread that slept runs soon. */
 #include "hal/base/assert.h"
+#include "hal/base/sabotage.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/fpu.h"
 #include "hal/time/clock.h"
@@ -8,7 +9,7 @@
 #include "sched/waitq.h"
 #include "vm/aspace.h"
 
-#define TICK	   (4 * NS_PER_MSEC) /* how often a busy CPU looks whether somebody else is due */
+#define TICK (4 * NS_PER_MSEC)         /* how often a busy CPU looks whether somebody else is due */
 #define SLEEP_CREDIT (6 * NS_PER_MSEC) /* how far behind the others a sleeper may start */
 #define WAKE_MARGIN (1 * NS_PER_MSEC) /* how far ahead the running thread must be to be preempted by a wake */
 #define LOAD_PERIOD (5 * NS_PER_SEC)
@@ -28,7 +29,8 @@ static struct runq *runq_of(const struct thread *t)
 
 static bool vruntime_less(const struct tree_node *a, const struct tree_node *b)
 {
-	return tree_entry(a, struct thread, runq_node)->vruntime < tree_entry(b, struct thread, runq_node)->vruntime;
+	return tree_entry(a, struct thread, runq_node)->vruntime <
+	       tree_entry(b, struct thread, runq_node)->vruntime;
 }
 
 static struct thread *leftmost(struct runq *rq)
@@ -135,15 +137,21 @@ static void switch_user_state(struct thread *prev, struct thread *next)
 {
 	struct percpu *cpu = this_cpu();
 
-	if (prev->fpu)
+	if (prev->fpu && !sabotage(fpu_switch))
 		fpu_save(prev->fpu);
-	if (next->fpu && (cpu->fpu_owner != next || next->last_cpu != cpu->cpu)) {
+	if (next->fpu && !sabotage(fpu_switch) && (cpu->fpu_owner != next || next->last_cpu != cpu->cpu)) {
 		fpu_restore(next->fpu);
 		cpu->fpu_owner = next;
 	}
+	/* A thread of the kernel runs with null selectors, as its struct has them. */
+	if (prev->aspace)
+		cpu_save_selectors(&prev->selectors);
+	if (!selectors_null(&prev->selectors) || !selectors_null(&next->selectors))
+		cpu_load_selectors(&next->selectors);
 	if (next->aspace) {
 		pmap_activate(&next->aspace->pmap);
-		cpu_set_user_bases(next->fs_base, next->gs_base);
+		if (!sabotage(fs_base))
+			cpu_set_user_bases(next->fs_base, next->gs_base);
 	} else if (prev->aspace) {
 		pmap_activate_kernel();
 	}
@@ -235,7 +243,7 @@ void sched_yield(void)
 		struct thread *t = thread_current();
 
 		/* Behind the next one: yielding gives way even to who has received more. */
-		WITH_LOCK(&rq->lock) {
+		WITH_LOCK (&rq->lock) {
 			struct thread *first = leftmost(rq);
 
 			account(rq, t, clock_mono());
@@ -291,11 +299,11 @@ void sched_tick(bool from_user)
 		t->ticks_user++, rq->ticks_user++;
 	else
 		t->ticks_kernel++, rq->ticks_kernel++;
-	WITH_LOCK(&rq->lock) {
+	WITH_LOCK (&rq->lock) {
 		struct thread *first = leftmost(rq);
 
 		account(rq, t, now);
-		if (first && first->vruntime < t->vruntime)
+		if (first && first->vruntime < t->vruntime && !sabotage(no_preemption))
 			atomic_or(&t->cpu.work, WORK_RESCHED);
 	}
 	timer_request(now + TICK);
@@ -359,13 +367,13 @@ void sched_stats(struct sched_stats *ret)
 	struct runq *rq = this_runq();
 
 	*ret = (struct sched_stats){
-		.user_ticks = rq->ticks_user,
-		.kernel_ticks = rq->ticks_kernel,
-		.idle_ns = rq->idle_ns + (rq->current->idle ? clock_mono() - rq->current->run_started : 0),
-		.switches = rq->switches,
-		.running = rq->count + (rq->current->idle ? 0 : 1),
-		.cpus = cpu_count,
-		.tick_ns = TICK,
+	        .user_ticks = rq->ticks_user,
+	        .kernel_ticks = rq->ticks_kernel,
+	        .idle_ns = rq->idle_ns + (rq->current->idle ? clock_mono() - rq->current->run_started : 0),
+	        .switches = rq->switches,
+	        .running = rq->count + (rq->current->idle ? 0 : 1),
+	        .cpus = cpu_count,
+	        .tick_ns = TICK,
 	};
 	for (u32 i = 0; i < 3; i++)
 		ret->load[i] = rq->load[i];

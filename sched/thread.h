@@ -30,7 +30,7 @@ enum thread_state {
 };
 
 #define KSTACK_SIZE (16 * KIB) /* P5: mapped at first, of KSTACK_MAX reserved */
-#define KSTACK_MAX (64 * KIB) /* P5: reserved, with a guard page below */
+#define KSTACK_MAX (64 * KIB)  /* P5: reserved, with a guard page below */
 
 /* I immutable   r run-queue lock   c the thread itself, on its CPU   a atomic */
 struct thread {
@@ -39,7 +39,7 @@ struct thread {
 	u8 *kstack;                              /* [I] lowest mapped byte; a guard page lies below */
 	enum thread_state state;                 /* [r] */
 	bool on_runq;                            /* [r] */
-	u32 wait_how;             /* [c] enum wait_how of the sleep: what may wake it */
+	u32 wait_how;                            /* [c] enum wait_how of the sleep: what may wake it */
 	bool idle;                               /* [I] a CPU's idle thread */
 	u32 last_cpu;                            /* [r] */
 	pid_t tid;                               /* [I] 0: a thread of the kernel */
@@ -47,6 +47,7 @@ struct thread {
 	struct aspace *aspace;                   /* [c] NULL: a thread of the kernel */
 	void *fpu;                               /* [c] extended state, NULL: a thread of the kernel */
 	u64 fs_base, gs_base;                    /* [c] of ring 3 */
+	struct cpu_selectors selectors; /* [c] of ring 3, while switched away */
 	struct tree_node runq_node;              /* [r] by vruntime */
 	u64 vruntime;                            /* [r] weighted ns received */
 	u64 run_started;                         /* [r] when it got the CPU, monotonic ns */

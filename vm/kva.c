@@ -3,6 +3,7 @@
 #include "vm/kva.h"
 #include "hal/base/assert.h"
 #include "hal/base/list.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/tree.h"
 #include "hal/cpu/spinlock.h"
 #include "vm/frame.h"
@@ -15,17 +16,17 @@
 struct kva_range {
 	struct tree_node node; /* [kva_lock] while allocated: by the first mapped address */
 	struct list link;      /* [kva_lock] while free: free_ranges[order] */
-	vaddr_t start;	       /* [I] */
-	u32 order;	       /* [I] */
-	vaddr_t mapped;	       /* first mapped address */
-	size_t pages;	       /* mapped pages */
+	vaddr_t start;         /* [I] */
+	u32 order;             /* [I] */
+	vaddr_t mapped;        /* first mapped address */
+	size_t pages;          /* mapped pages */
 };
 
 static struct spinlock kva_lock = SPINLOCK_INIT("kva", RANK_KVA);
-static vaddr_t next_address;		 /* [kva_lock] nothing above is in use */
-static struct list free_ranges[ORDERS];	 /* [kva_lock] */
-static struct tree allocated;		 /* [kva_lock] */
-static u64 pages_used;			 /* [atomic] */
+static vaddr_t next_address;            /* [kva_lock] nothing above is in use */
+static struct list free_ranges[ORDERS]; /* [kva_lock] */
+static struct tree allocated;           /* [kva_lock] */
+static u64 pages_used;                  /* [atomic] */
 static struct kmem_cache *range_cache;
 
 void kva_init(void)
@@ -51,7 +52,7 @@ static struct kva_range *range_get(size_t pages)
 		order++;
 	if (order >= ORDERS)
 		return NULL;
-	WITH_LOCK(&kva_lock) {
+	WITH_LOCK (&kva_lock) {
 		if (!list_empty(&free_ranges[order])) {
 			r = list_first(&free_ranges[order], struct kva_range, link);
 			list_remove(&r->link);
@@ -64,7 +65,7 @@ static struct kva_range *range_get(size_t pages)
 		return NULL;
 	r->order = order;
 	list_init(&r->link);
-	WITH_LOCK(&kva_lock) {
+	WITH_LOCK (&kva_lock) {
 		r->start = next_address;
 		if (next_address + (PAGE_SIZE << order) + PAGE_SIZE <= pmap_dynamic_end)
 			next_address += PAGE_SIZE << order;
@@ -80,7 +81,7 @@ static struct kva_range *range_get(size_t pages)
 
 static void range_put(struct kva_range *r)
 {
-	WITH_LOCK(&kva_lock)
+	WITH_LOCK (&kva_lock)
 		list_push_front(&free_ranges[r->order], &r->link);
 }
 
@@ -118,12 +119,15 @@ void *kva_alloc_top(size_t mapped, size_t reserved)
 	if (!r)
 		return NULL;
 	r->pages = mapped;
-	r->mapped = r->start + (reserved - mapped + 1) * PAGE_SIZE; /* one guard page, then what is reserved */
+	r->mapped =
+	        r->start + (reserved - mapped + 1) * PAGE_SIZE; /* one guard page, then what is reserved */
 	if (map_fresh(r->mapped, mapped) < 0) {
 		range_put(r);
 		return NULL;
 	}
-	WITH_LOCK(&kva_lock)
+	if (sabotage(stack_guard) && reserved > mapped)
+		map_fresh(r->mapped - PAGE_SIZE, 1);
+	WITH_LOCK (&kva_lock)
 		tree_insert(&allocated, &r->node, range_less);
 	return (void *)r->mapped;
 }
@@ -137,7 +141,7 @@ void kva_free(void *p)
 {
 	struct kva_range *r = NULL;
 
-	WITH_LOCK(&kva_lock) {
+	WITH_LOCK (&kva_lock) {
 		struct tree_node *n = allocated.root;
 
 		while (n) {

@@ -178,7 +178,7 @@ int object_page(struct vmobject *o, u64 index, bool create, paddr_t *ret_pa)
 {
 	int err = -ERANGE;
 
-	WITH_LOCK(&o->lock) {
+	WITH_LOCK (&o->lock) {
 		if (index < DIV_UP(o->size, PAGE_SIZE))
 			err = page_get(o, index, create, ret_pa);
 		if (!err)
@@ -192,7 +192,7 @@ int object_insert(struct vmobject *o, u64 index, paddr_t pa)
 	struct radix_node *node;
 	int err = -ENOMEM;
 
-	WITH_LOCK(&o->lock) {
+	WITH_LOCK (&o->lock) {
 		u64 *slot = slot_create(o, index, &node);
 
 		if (!slot)
@@ -211,13 +211,14 @@ int object_insert(struct vmobject *o, u64 index, paddr_t pa)
 
 void object_resize(struct vmobject *o, u64 size)
 {
-	WITH_LOCK(&o->lock) {
+	WITH_LOCK (&o->lock) {
 		paddr_t pa;
 
 		if (size < o->size) {
 			truncate_pages(o, DIV_UP(size, PAGE_SIZE));
 			if ((size & PAGE_MASK) && page_get(o, size >> PAGE_SHIFT, false, &pa) == 0)
-				memset(phys_to_virt(pa) + (size & PAGE_MASK), 0, PAGE_SIZE - (size & PAGE_MASK));
+				memset(phys_to_virt(pa) + (size & PAGE_MASK), 0,
+				       PAGE_SIZE - (size & PAGE_MASK));
 		}
 		o->size = size;
 	}
@@ -231,7 +232,7 @@ isize_t object_read(struct vmobject *o, u64 off, void *buf, size_t n)
 		u64 at = off + done, in_page = at & PAGE_MASK;
 		size_t part = MIN(n - done, PAGE_SIZE - in_page);
 
-		WITH_LOCK(&o->lock) {
+		WITH_LOCK (&o->lock) {
 			paddr_t pa;
 
 			part = at < o->size ? MIN(part, o->size - at) : 0;
@@ -256,7 +257,7 @@ isize_t object_write(struct vmobject *o, u64 off, const void *buf, size_t n)
 		size_t part = MIN(n - done, PAGE_SIZE - in_page);
 		int err = 0;
 
-		WITH_LOCK(&o->lock) {
+		WITH_LOCK (&o->lock) {
 			paddr_t pa;
 
 			err = page_get(o, at >> PAGE_SHIFT, true, &pa);

@@ -4,6 +4,7 @@
 #include "hal/base/cmdline.h"
 #include "hal/base/dmap.h"
 #include "hal/base/log.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/random.h"
@@ -13,29 +14,29 @@
 #include "vm/internal.h"
 
 /* The bits of an entry */
-#define PTE_P	   BIT(0)
-#define PTE_W	   BIT(1)
-#define PTE_U	   BIT(2)
-#define PTE_PWT	   BIT(3)
-#define PTE_PCD	   BIT(4)
-#define PTE_A	   BIT(5)
-#define PTE_D	   BIT(6)
-#define PTE_PS	   BIT(7) /* a large page, in levels 2 and 3 */
-#define PTE_G	   BIT(8)
+#define PTE_P BIT(0)
+#define PTE_W BIT(1)
+#define PTE_U BIT(2)
+#define PTE_PWT BIT(3)
+#define PTE_PCD BIT(4)
+#define PTE_A BIT(5)
+#define PTE_D BIT(6)
+#define PTE_PS BIT(7) /* a large page, in levels 2 and 3 */
+#define PTE_G BIT(8)
 #define PTE_NOACCESS BIT(9) /* ours: holds a frame, but ring 3 may not touch it (PROT_NONE); P is clear */
-#define PTE_NX	   BIT(63)
-#define PTE_FRAME  0x000ffffffffff000UL
+#define PTE_NX BIT(63)
+#define PTE_FRAME 0x000ffffffffff000UL
 
-#define ENTRIES	   512
+#define ENTRIES 512
 #define KERNEL_SLOT 256 /* first entry of the kernel's half */
 #define LEVEL_SHIFT(level) (PAGE_SHIFT + 9 * ((level)-1))
 #define LEVEL_SIZE(level) (1UL << LEVEL_SHIFT(level))
 
 /* The kernel's upper entries. The stub keeps the direct map below FRAMES_SLOT (boot contract). */
 #define DMAP_SLOT_END 320
-#define FRAMES_SLOT   320 /* and up to 31 further, at random */
-#define DYNAMIC_SLOT  384 /* and up to 63 further, at random */
-#define IMAGE_SLOT    511
+#define FRAMES_SLOT 320  /* and up to 31 further, at random */
+#define DYNAMIC_SLOT 384 /* and up to 63 further, at random */
+#define IMAGE_SLOT 511
 
 u64 dmap_base;
 vaddr_t pmap_frames_base, pmap_dynamic_start, pmap_dynamic_end;
@@ -72,8 +73,8 @@ static u64 pte_make(paddr_t pa, u32 prot)
 		return e | PTE_NOACCESS | PTE_U | nx_bit;
 	e |= PTE_P;
 	e |= prot & VM_WRITE ? PTE_W : 0;
-	e |= prot & VM_USER ? PTE_U : global_bit;
-	e |= prot & VM_EXEC ? 0 : nx_bit;
+	e |= prot & VM_USER || sabotage(kernel_user) ? PTE_U : global_bit;
+	e |= prot & VM_EXEC || (prot & VM_USER && sabotage(exec_mapped)) ? 0 : nx_bit;
 	e |= prot & VM_UNCACHED ? PTE_PCD | PTE_PWT : 0;
 	e |= prot & VM_WRITECOMB ? PTE_PWT : 0; /* PAT entry 1, set by pat_init */
 	return e;
@@ -163,7 +164,7 @@ static u64 *walk_create(struct pmap *pm, vaddr_t va)
 				return NULL;
 			}
 			*e = new | PTE_P | PTE_W | PTE_U | PTE_A;
-			frame_of(table)->private++;
+			frame_of(table)->private ++;
 			pm->tables++;
 		}
 		table = pte_frame(*e);
@@ -187,7 +188,7 @@ static void tables_trim(struct pmap *pm, vaddr_t va)
 	}
 	for (; level < 4 && frame_of(path[level])->private == 0; level++) {
 		table_at(path[level + 1])[slot_of(va, level + 1)] = 0;
-		frame_of(path[level + 1])->private--;
+		frame_of(path[level + 1])->private --;
 		pm->tables--;
 		/* The CPU may keep the upper entry too; INVLPG drops those whatever the address (Intel SDM vol. 3,
 		 * 4.10.4.1). Before the frame serves somebody else. */
@@ -201,9 +202,9 @@ static inline void pte_set(u64 *pte, u64 e)
 	paddr_t table = virt_to_phys((void *)ALIGN_DOWN((u64)pte, PAGE_SIZE));
 
 	if (!pte_valid(*pte) && pte_valid(e))
-		frame_of(table)->private++;
+		frame_of(table)->private ++;
 	else if (pte_valid(*pte) && !pte_valid(e))
-		frame_of(table)->private--;
+		frame_of(table)->private --;
 	write_once(*pte, e);
 }
 
@@ -225,9 +226,10 @@ static u64 *leaf_table(paddr_t root, vaddr_t va, vaddr_t *ret_end)
 }
 
 /* for_each_leaf: BODY sees `table` (not NULL) and [va, stop) within it. */
-#define for_each_leaf(root, start, end, table, va, stop)                                                               \
-	for (vaddr_t va = (start), stop, next_; va < (end); va = next_)                                                \
-		for (u64 *table = leaf_table((root), va, &next_); (stop = MIN(next_, (end)), table); table = NULL)
+#define for_each_leaf(root, start, end, table, va, stop)                                             \
+	for (vaddr_t va = (start), stop, next_; va < (end); va = next_)                              \
+		for (u64 *table = leaf_table((root), va, &next_); (stop = MIN(next_, (end)), table); \
+		     table = NULL)
 
 int pmap_create(struct pmap *pm)
 {
@@ -237,7 +239,8 @@ int pmap_create(struct pmap *pm)
 		return -ENOMEM;
 	u64 *table = table_at(root);
 	memset(table, 0, KERNEL_SLOT * sizeof(u64));
-	memcpy(table + KERNEL_SLOT, table_at(kernel_root) + KERNEL_SLOT, (ENTRIES - KERNEL_SLOT) * sizeof(u64)); /* M1 */
+	memcpy(table + KERNEL_SLOT, table_at(kernel_root) + KERNEL_SLOT,
+	       (ENTRIES - KERNEL_SLOT) * sizeof(u64)); /* M1 */
 	pm->root = root;
 	pm->tables = 0;
 	return 0;
@@ -283,7 +286,8 @@ void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
 	struct gather g = {.pm = pm, .start = ~0UL};
 
-	for_each_leaf(pm->root, start, end, table, va, stop) {
+	for_each_leaf(pm->root, start, end, table, va, stop)
+	{
 		vaddr_t first = va;
 		u32 left = (u32)frame_of(virt_to_phys(table))->private;
 
@@ -293,6 +297,8 @@ void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 			if (!pte_valid(*pte))
 				continue;
 			gather_add(&g, va, pte_frame(*pte));
+			if (sabotage(frame_leak) && (va >> PAGE_SHIFT) % 64 == 0)
+				frame_get(pte_frame(*pte));
 			pte_set(pte, 0);
 			left--;
 		}
@@ -307,7 +313,8 @@ void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 
 void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool shared)
 {
-	for_each_leaf(pm->root, start, end, table, va, stop) {
+	for_each_leaf(pm->root, start, end, table, va, stop)
+	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
 			u64 *pte = &table[slot_of(a, 1)];
 			u32 p = prot;
@@ -338,7 +345,8 @@ int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bo
 {
 	int err = 0;
 
-	for_each_leaf(src->root, start, end, table, va, stop) {
+	for_each_leaf(src->root, start, end, table, va, stop)
+	{
 		u64 *to = err ? NULL : walk_create(dst, va);
 
 		if (!to) {
@@ -353,7 +361,7 @@ int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bo
 
 			if (!pte_valid(e))
 				continue;
-			if (cow && (e & PTE_W)) {
+			if (cow && (e & PTE_W) && !sabotage(cow_parent)) {
 				e &= ~PTE_W;
 				write_once(table[i], e);
 			}
@@ -374,7 +382,8 @@ u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
 	u64 n = 0;
 
-	for_each_leaf(pm->root, start, end, table, va, stop) {
+	for_each_leaf(pm->root, start, end, table, va, stop)
+	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE)
 			n += pte_valid(table[slot_of(a, 1)]);
 	}
@@ -392,7 +401,8 @@ static void trim_range(struct pmap *pm, vaddr_t start, vaddr_t end)
 int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 {
 	/* First every table that the new place needs, then the moves, which cannot fail. */
-	for_each_leaf(pm->root, from, from + len, table, va, stop) {
+	for_each_leaf(pm->root, from, from + len, table, va, stop)
+	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
 			if (!pte_valid(table[slot_of(a, 1)]) || walk_create(pm, a - from + to))
 				continue;
@@ -401,7 +411,8 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 			return -ENOMEM;
 		}
 	}
-	for_each_leaf(pm->root, from, from + len, table, va, stop) {
+	for_each_leaf(pm->root, from, from + len, table, va, stop)
+	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
 			u64 *pte = &table[slot_of(a, 1)];
 
@@ -432,7 +443,7 @@ static u64 *kernel_walk(vaddr_t va, u32 level, bool create)
 
 			if (!new)
 				return NULL;
-			*e = new | PTE_P | PTE_W | PTE_A;
+			*e = new | PTE_P | PTE_W | PTE_A | (sabotage(kernel_user) ? PTE_U : 0);
 		}
 		assert(!(*e & PTE_PS));
 		table = pte_frame(*e);
@@ -525,7 +536,8 @@ static void map_ram(const struct bootinfo *bi)
 		if (!last && (map[i].type == BOOT_MEM_RESERVED || map[i].type == BOOT_MEM_MMIO))
 			continue;
 		if (last || map[i].base != end) {
-			boot_map(dmap_base + start, start, end - start, VM_READ | VM_WRITE, max_level);
+			boot_map(dmap_base + start, start, end - start,
+			         VM_READ | VM_WRITE | (sabotage(dmap_exec) ? VM_EXEC : 0), max_level);
 			start = last ? 0 : map[i].base;
 		}
 		end = last ? 0 : map[i].base + map[i].pages * PAGE_SIZE;
@@ -534,21 +546,21 @@ static void map_ram(const struct bootinfo *bi)
 
 static void map_image(const struct bootinfo *bi)
 {
-	extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[], image_end[],
-		boot_stack_guard[];
+	extern char image_start[], text_start[], text_end[], rodata_start[], rodata_end[], data_start[],
+	        image_end[], boot_stack_guard[];
 	const struct {
 		char *start, *end;
 		u32 prot;
 	} parts[] = {
-		{text_start, text_end, VM_READ | VM_EXEC},
-		{rodata_start, rodata_end, VM_READ},
-		{data_start, boot_stack_guard, VM_READ | VM_WRITE},
-		{boot_stack_guard + PAGE_SIZE, image_end, VM_READ | VM_WRITE},
+	        {text_start, text_end, VM_READ | VM_EXEC | (sabotage(text_writable) ? VM_WRITE : 0)},
+	        {rodata_start, rodata_end, VM_READ},
+	        {data_start, boot_stack_guard, VM_READ | VM_WRITE},
+	        {boot_stack_guard + PAGE_SIZE, image_end, VM_READ | VM_WRITE},
 	};
 
 	for (u32 i = 0; i < ARRAY_SIZE(parts); i++)
 		boot_map((u64)parts[i].start, bi->image_phys + (u64)(parts[i].start - image_start),
-			 ALIGN_UP((u64)(parts[i].end - parts[i].start), PAGE_SIZE), parts[i].prot, 1);
+		         ALIGN_UP((u64)(parts[i].end - parts[i].start), PAGE_SIZE), parts[i].prot, 1);
 }
 
 /* PAT entry 1 (PWT alone) becomes write-combining (Intel SDM vol. 3, 11.12). */
@@ -573,7 +585,7 @@ void pmap_init(const struct bootinfo *bi)
 		panic("out of memory for the kernel's page tables");
 	pmap_frames_base = top + (FRAMES_SLOT - KERNEL_SLOT + random % 32) * LEVEL_SIZE(4);
 	pmap_dynamic_start = top + (DYNAMIC_SLOT - KERNEL_SLOT + (random >> 8) % 64) * LEVEL_SIZE(4) +
-			     (random >> 16) % 256 * LEVEL_SIZE(3);
+	                     (random >> 16) % 256 * LEVEL_SIZE(3);
 	pmap_dynamic_end = ALIGN_UP(pmap_dynamic_start + 1, LEVEL_SIZE(4));
 	map_ram(bi);
 	map_image(bi);

@@ -6,10 +6,3 @@
 /* region_find => the first region that ends behind ADDR: it holds ADDR, or is the next one above; NULL at the end. */
 struct region *region_find(struct aspace *as, vaddr_t addr);
 struct region *region_next(struct region *r);
-
-/* sabotage=cow_parent: fork leaves the parent's pages writable (V2). */
-#ifdef BULKHEAD_TESTING
-extern bool sabotage_cow;
-#else
-#define sabotage_cow false
-#endif

@@ -1,6 +1,8 @@
 /* Macros of our assembly files. */
 #pragma once
 
+/* clang-format off: this is assembler */
+
 #define FUNCTION(name)                                                                                                 \
 	.globl name;                                                                                                   \
 	.type name, @function;                                                                                         \

@@ -26,13 +26,13 @@ struct elf_symbol {
 	u64 value, size;
 };
 #define SHT_SYMTAB 2
-#define STT_FUNC   2
+#define STT_FUNC 2
 
 static const struct elf_symbol *symbols; /* [I] */
-static u64 symbol_count;		 /* [I] */
-static const char *strings;		 /* [I] */
-static u64 strings_size;		 /* [I] */
-static u64 slide;			 /* [I] */
+static u64 symbol_count;                 /* [I] */
+static const char *strings;              /* [I] */
+static u64 strings_size;                 /* [I] */
+static u64 slide;                        /* [I] */
 
 void ksyms_init(const void *elf, size_t size, u64 image_slide)
 {

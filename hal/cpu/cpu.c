@@ -3,6 +3,7 @@
 #include "hal/base/assert.h"
 #include "hal/base/dmap.h"
 #include "hal/base/log.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/offsets.h"
 #include "hal/cpu/percpu.h"
@@ -38,8 +39,8 @@ static u8 boot_ist_stacks[4][IST_STACK_SIZE] __aligned(16);
 /* --- GDT and TSS (Intel SDM vol. 3, 3.4.5 and 7.2.3) --- */
 #define SEG_KERNEL_CODE 0x00af9b000000ffffUL
 #define SEG_KERNEL_DATA 0x00cf93000000ffffUL
-#define SEG_USER_DATA	0x00cff3000000ffffUL
-#define SEG_USER_CODE	0x00affb000000ffffUL
+#define SEG_USER_DATA 0x00cff3000000ffffUL
+#define SEG_USER_CODE 0x00affb000000ffffUL
 
 struct table_register {
 	u16 limit;
@@ -55,29 +56,29 @@ static void gdt_load(struct percpu *cpu)
 	/* SEL_USER_CS32 names no segment: SYSRET needs the selector alone, and there are no 32-bit programs. */
 	cpu->gdt[SEL_USER_DS / 8] = SEG_USER_DATA;
 	cpu->gdt[SEL_USER_CS / 8] = SEG_USER_CODE;
-	cpu->gdt[SEL_TSS / 8] = (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 |
-				(tss >> 24 & 0xff) << 56;
+	cpu->gdt[SEL_TSS / 8] =
+	        (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[SEL_TSS / 8 + 1] = tss >> 32;
 	cpu->tss.iomap_base = sizeof(struct tss); /* no port is allowed to ring 3 */
 
 	struct table_register gdtr = {sizeof(cpu->gdt) - 1, (u64)cpu->gdt};
 	__asm__ volatile("lgdt %0\n\t"
-			 "pushq %1\n\t"
-			 "leaq 1f(%%rip), %%rax\n\t"
-			 "pushq %%rax\n\t"
-			 "lretq\n"
-			 "1:\n\t"
-			 "movl %2, %%eax\n\t"
-			 "movl %%eax, %%ss\n\t"
-			 "xorl %%eax, %%eax\n\t"
-			 "movl %%eax, %%ds\n\t"
-			 "movl %%eax, %%es\n\t"
-			 "movl %%eax, %%fs\n\t"
-			 "movl %%eax, %%gs\n\t"
-			 "movl %3, %%eax\n\t"
-			 "ltr %%ax" ::"m"(gdtr),
-			 "i"(SEL_KERNEL_CS), "i"(SEL_KERNEL_DS), "i"(SEL_TSS)
-			 : "rax", "memory");
+	                 "pushq %1\n\t"
+	                 "leaq 1f(%%rip), %%rax\n\t"
+	                 "pushq %%rax\n\t"
+	                 "lretq\n"
+	                 "1:\n\t"
+	                 "movl %2, %%eax\n\t"
+	                 "movl %%eax, %%ss\n\t"
+	                 "xorl %%eax, %%eax\n\t"
+	                 "movl %%eax, %%ds\n\t"
+	                 "movl %%eax, %%es\n\t"
+	                 "movl %%eax, %%fs\n\t"
+	                 "movl %%eax, %%gs\n\t"
+	                 "movl %3, %%eax\n\t"
+	                 "ltr %%ax" ::"m"(gdtr),
+	                 "i"(SEL_KERNEL_CS), "i"(SEL_KERNEL_DS), "i"(SEL_TSS)
+	                 : "rax", "memory");
 }
 
 static void ist_init(struct percpu *cpu, u8 (*stacks)[IST_STACK_SIZE])
@@ -98,22 +99,22 @@ struct gate {
 } __packed;
 
 #define GATE_INTERRUPT 0x8e
-#define GATE_DPL3      0x60
+#define GATE_DPL3 0x60
 
 static struct gate idt[256] __aligned(16); /* [I] shared by all CPUs */
-extern const u8 trap_vectors[256][16];	   /* entry.S */
+extern const u8 trap_vectors[256][16];     /* entry.S */
 
 static void idt_set(u32 vector, u8 ist, u8 type)
 {
 	u64 entry = (u64)trap_vectors[vector];
 
 	idt[vector] = (struct gate){
-		.offset_low = (u16)entry,
-		.selector = SEL_KERNEL_CS,
-		.ist = ist,
-		.type = type,
-		.offset_mid = (u16)(entry >> 16),
-		.offset_high = (u32)(entry >> 32),
+	        .offset_low = (u16)entry,
+	        .selector = SEL_KERNEL_CS,
+	        .ist = ist,
+	        .type = type,
+	        .offset_mid = (u16)(entry >> 16),
+	        .offset_high = (u32)(entry >> 32),
 	};
 }
 
@@ -127,7 +128,7 @@ static void idt_init(void)
 	idt_set(VEC_MC, IST_MC, GATE_INTERRUPT);
 	idt_set(VEC_BP, 0, GATE_INTERRUPT | GATE_DPL3);
 	idt_set(VEC_OF, 0, GATE_INTERRUPT | GATE_DPL3);
-	idt_set(VEC_SYSCALL, 0, GATE_INTERRUPT | GATE_DPL3);
+	idt_set(VEC_SYSCALL, 0, GATE_INTERRUPT | (sabotage(int80) ? 0 : GATE_DPL3));
 }
 
 static void idt_load(void)
@@ -243,20 +244,22 @@ void cpu_init_features(void)
 
 	cr4 &= ~CR4_FSGSBASE; /* bases change by arch_prctl alone, so the thread's record is true */
 	cr4 |= f->pge ? CR4_PGE : 0;
-	cr4 |= f->umip ? CR4_UMIP : 0;
-	cr4 |= f->smep ? CR4_SMEP : 0;
-	cr4 |= f->smap ? CR4_SMAP : 0;
+	cr4 |= f->umip && !sabotage(umip) ? CR4_UMIP : 0;
+	cr4 |= f->smep && !sabotage(smep) ? CR4_SMEP : 0;
+	cr4 |= f->smap && !sabotage(smap) ? CR4_SMAP : 0;
 	write_cr4(cr4);
-	write_cr0((read_cr0() | CR0_WP | CR0_MP | CR0_NE | CR0_AM) & ~(CR0_EM | CR0_TS));
+	write_cr0((read_cr0() | CR0_WP | CR0_MP | CR0_NE | CR0_AM) &
+	          ~(CR0_EM | CR0_TS | (sabotage(wp) ? CR0_WP : 0)));
 	if (f->xsave)
 		xsave_init();
 
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (f->nx ? EFER_NXE : 0));
 	wrmsr(MSR_STAR, (u64)SEL_USER_CS32 << 48 | (u64)SEL_KERNEL_CS << 32);
-	wrmsr(MSR_LSTAR, (u64)syscall_entry);
 	wrmsr(MSR_CSTAR, (u64)syscall_entry); /* from 32-bit code, on the CPUs that have it there */
 	wrmsr(MSR_SYSENTER_CS, 0);	      /* SYSENTER: a general protection fault */
-	wrmsr(MSR_SFMASK, RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_AC | RFLAGS_NT | RFLAGS_IOPL | RFLAGS_RF);
+	wrmsr(MSR_LSTAR, (u64)syscall_entry);
+	wrmsr(MSR_SFMASK,
+	      RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_AC | RFLAGS_NT | RFLAGS_IOPL | RFLAGS_RF);
 	write_dr7(0x400);
 }
 
@@ -268,12 +271,12 @@ u64 cpu_prepare_stack(u64 top, void (*fn)(void *), void *arg)
 	u64 *sp = (u64 *)(top - TF_SIZE - 8); /* below the frame of ring 3; aligned to 16 at the call */
 
 	*--sp = (u64)cpu_start_thread; /* return address of cpu_switch */
-	*--sp = (u64)fn;	       /* rbx */
-	*--sp = 0;		       /* rbp */
-	*--sp = (u64)arg;	       /* r12 */
-	*--sp = 0;		       /* r13 */
-	*--sp = 0;		       /* r14 */
-	*--sp = 0;		       /* r15 */
+	*--sp = (u64)fn;               /* rbx */
+	*--sp = 0;                     /* rbp */
+	*--sp = (u64)arg;              /* r12 */
+	*--sp = 0;                     /* r13 */
+	*--sp = 0;                     /* r14 */
+	*--sp = 0;                     /* r15 */
 	return (u64)sp;
 }
 
@@ -284,28 +287,32 @@ struct trapframe *cpu_user_frame(u64 top)
 
 void cpu_set_kernel_stack(u64 top)
 {
-	this_cpu()->tss.rsp0 = top;
-}
-
-/* Selectors other than null that ring 3 may have loaded go with it: the next thread does not see them. */
-static void selectors_clear(void)
-{
-	u32 ds, es, fs, gs;
-
-	__asm__("movl %%ds, %0; movl %%es, %1; movl %%fs, %2; movl %%gs, %3"
-		: "=r"(ds), "=r"(es), "=r"(fs), "=r"(gs));
-	if (likely(!(ds | es | fs | gs)))
-		return;
-	__asm__ volatile("movl %0, %%ds; movl %0, %%es; movl %0, %%fs\n\t"
-			 "swapgs; movl %0, %%gs; swapgs" ::"r"(0)
-			 : "memory");
+	if (!sabotage(rsp0) || !this_cpu()->tss.rsp0)
+		this_cpu()->tss.rsp0 = top;
 }
 
 void cpu_set_user_bases(u64 fs, u64 gs)
 {
-	selectors_clear();
 	wrmsr(MSR_FS_BASE, fs);
 	wrmsr(MSR_KERNEL_GS_BASE, gs);
+}
+
+/* --- data selectors: all zero in nearly every program, so the common case is four reads --- */
+
+void cpu_save_selectors(struct cpu_selectors *s)
+{
+	__asm__ volatile("movw %%ds, %0; movw %%es, %1; movw %%fs, %2; movw %%gs, %3"
+			 : "=m"(s->ds), "=m"(s->es), "=m"(s->fs), "=m"(s->gs));
+}
+
+/* Loading GS changes the base behind %gs: it is done while that is ring 3's. A selector that ring 3 could load can
+ * be loaded here: the GDT never changes, and RPL 3 is no obstacle. */
+void cpu_load_selectors(const struct cpu_selectors *s)
+{
+	__asm__ volatile("movw %0, %%ds; movw %1, %%es; movw %2, %%fs\n\t"
+			 "swapgs; movw %w3, %%gs; swapgs" ::"m"(s->ds),
+			 "m"(s->es), "m"(s->fs), "r"((u32)s->gs)
+			 : "memory");
 }
 
 void cpu_send_resched(u32 cpu)

@@ -4,12 +4,12 @@
 #include "hal/base/types.h"
 #include "hal/cpu/regs.h"
 
+struct cpu_selectors;
 struct trapframe;
 
 /* Features found at run time (Intel SDM vol. 2, CPUID). [I] after cpu_init of the boot CPU. */
 struct cpu_features {
-	bool nx, smep, smap, umip, pge, page_1g, fsgsbase, xsave, xsaveopt, erms, fsrm, rdrand,
-	        rdseed;
+	bool nx, smep, smap, umip, pge, page_1g, fsgsbase, xsave, xsaveopt, erms, fsrm, rdrand, rdseed;
 	bool pcid, x2apic, tsc_deadline, invariant_tsc, rdtscp, hypervisor;
 	u32 phys_bits;  /* width of a physical address */
 	u64 xcr0;       /* extended-state components switched on; 0 without XSAVE */
@@ -48,8 +48,12 @@ void __noreturn cpu_enter_user(struct trapframe *tf);
  * off. */
 void cpu_set_kernel_stack(u64 top);
 
-/* Thread-local bases of ring 3. */
+/* Thread-local bases of ring 3. Interrupts off. */
 void cpu_set_user_bases(u64 fs, u64 gs);
+
+/* Ring 3's data selectors. Loading them changes the bases, which come after. Interrupts off. */
+void cpu_save_selectors(struct cpu_selectors *s);
+void cpu_load_selectors(const struct cpu_selectors *s);
 
 /* cpu_send_resched: make CPU look at its run queue. */
 void cpu_send_resched(u32 cpu);

@@ -3,12 +3,12 @@
 #include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
 
-#define FXSAVE_SIZE   512
-#define XSAVE_HEADER  512 /* offset of XSTATE_BV (Intel SDM vol. 1, 13.4.2) */
-#define MXCSR_OFFSET  24
+#define FXSAVE_SIZE 512
+#define XSAVE_HEADER 512 /* offset of XSTATE_BV (Intel SDM vol. 1, 13.4.2) */
+#define MXCSR_OFFSET 24
 #define MXCSR_DEFAULT 0x1f80
-#define MXCSR_VALID   0xffff
-#define FCW_DEFAULT   0x37f
+#define MXCSR_VALID 0xffff
+#define FCW_DEFAULT 0x37f
 
 size_t fpu_size(void)
 {

@@ -1,16 +1,16 @@
 /* Offsets of C structures for assembly; hal/cpu/cpu.c asserts each at compile time. */
 #pragma once
 
-#define PCPU_CURRENT  8
+#define PCPU_CURRENT 8
 #define PCPU_USER_RSP 16
-#define PCPU_RSP0     52 /* tss.rsp0 */
+#define PCPU_RSP0 52 /* tss.rsp0 */
 
-#define TF_RAX	    80
-#define TF_RCX	    88
-#define TF_R11	    48
+#define TF_RAX 80
+#define TF_RCX 88
+#define TF_R11 48
 #define TF_ORIG_RAX 120
-#define TF_RIP	    128
-#define TF_CS	    136
-#define TF_RFLAGS   144
-#define TF_RSP	    152
-#define TF_SIZE	    168
+#define TF_RIP 128
+#define TF_CS 136
+#define TF_RFLAGS 144
+#define TF_RSP 152
+#define TF_SIZE 168

@@ -47,8 +47,8 @@ void panic(const char *fmt, ...)
 
 static void registers_print(const struct trapframe *tf, u64 addr)
 {
-	klog(LOG_PANIC, "rip %04lx:%016lx  rsp %04lx:%016lx  rflags %08lx  error %lx", tf->cs, tf->rip, tf->ss, tf->rsp,
-	     tf->rflags, tf->orig_rax);
+	klog(LOG_PANIC, "rip %04lx:%016lx  rsp %04lx:%016lx  rflags %08lx  error %lx", tf->cs, tf->rip,
+	     tf->ss, tf->rsp, tf->rflags, tf->orig_rax);
 	klog(LOG_PANIC, "rax %016lx  rbx %016lx  rcx %016lx  rdx %016lx", tf->rax, tf->rbx, tf->rcx, tf->rdx);
 	klog(LOG_PANIC, "rsi %016lx  rdi %016lx  rbp %016lx  r8  %016lx", tf->rsi, tf->rdi, tf->rbp, tf->r8);
 	klog(LOG_PANIC, "r9  %016lx  r10 %016lx  r11 %016lx  r12 %016lx", tf->r9, tf->r10, tf->r11, tf->r12);
@@ -62,7 +62,8 @@ void panic_trap(u32 vector, struct trapframe *tf, u64 addr)
 	const char *fn = ksyms_lookup(tf->rip, &offset);
 
 	panic_begin();
-	klog(LOG_PANIC, "bulkhead: panic: %s in %s+0x%lx, address %016lx", trap_name(vector), fn, offset, addr);
+	klog(LOG_PANIC, "bulkhead: panic: %s in %s+0x%lx, address %016lx", trap_name(vector), fn, offset,
+	     addr);
 	registers_print(tf, addr);
 	panic_end(tf->rip, tf->rbp);
 }

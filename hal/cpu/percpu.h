@@ -33,15 +33,25 @@ enum ist {
 
 /* The part of struct thread (sched/thread.h) that hal knows: its first member. */
 struct cpu_thread {
-	u32 work;	/* [atomic] WORK_*: what is to be done before its next instruction in ring 3 */
+	u32 work; /* [atomic] WORK_*: what is to be done before its next instruction in ring 3 */
 	u32 pad;
 	u64 kstack_top; /* [I] */
 };
 
+/* Ring 3's data selectors, which in 64-bit mode mean nothing but are kept, as Linux keeps them. */
+struct cpu_selectors {
+	u16 ds, es, fs, gs;
+};
+
+static inline bool selectors_null(const struct cpu_selectors *s)
+{
+	return !(s->ds | s->es | s->fs | s->gs);
+}
+
 #define WORK_RESCHED 1U /* another thread should run */
-#define WORK_SIGNAL  2U /* a signal, a kill or a stop request */
+#define WORK_SIGNAL 2U  /* a signal, a kill or a stop request */
 #define WORK_RESTORE 8U /* its signal mask is to be put back */
-#define WORK_KILL    4U /* stays set once it is: the thread is to end */
+#define WORK_KILL 4U    /* stays set once it is: the thread is to end */
 
 #define HELD_LOCKS_MAX 16
 
@@ -56,11 +66,11 @@ struct percpu {
 	bool online;                  /* [I] */
 	struct tss tss __aligned(16); /* [c] rsp0 by sched, the rest [I] */
 	u64 gdt[10];                  /* [I] */
-	struct thread *fpu_owner; /* [c] whose extended state the registers hold; NULL: nobody's */
-	struct runq *runq;        /* [I] sched/runq.c */
-	void *frame_cache;        /* [I] vm/frame.c */
+	struct thread *fpu_owner;     /* [c] whose extended state the registers hold; NULL: nobody's */
+	struct runq *runq;            /* [I] sched/runq.c */
+	void *frame_cache;            /* [I] vm/frame.c */
 	/* debug build: the spinlocks held, in the order taken */
-	u32 held_count;                              /* [c] */
+	u32 held_count;      /* [c] */
 	u32 held_before_irq; /* [c] how many of them the interrupted code held; 0 outside interrupts */
 	const struct spinlock *held[HELD_LOCKS_MAX]; /* [c] */
 };
@@ -117,10 +127,7 @@ static inline void preempt_enable(void)
 {
 	bool zero;
 
-	__asm__ volatile("decl %%gs:%c1"
-			 : "=@ccz"(zero)
-			 : "i"(PERCPU_OFFSET(preempt_count))
-			 : "memory");
+	__asm__ volatile("decl %%gs:%c1" : "=@ccz"(zero) : "i"(PERCPU_OFFSET(preempt_count)) : "memory");
 	if (zero && unlikely(current_work() & WORK_RESCHED))
 		preempt_check();
 }

@@ -6,10 +6,10 @@
 #include "hal/cpu/spinlock.h"
 
 static struct spinlock random_lock = SPINLOCK_INIT("random", RANK_RANDOM);
-static u32 key[8];	  /* [random_lock] */
-static u64 counter;	  /* [random_lock] */
-static u8 pool[32];	  /* [random_lock] output not given yet, at its end */
-static u32 pool_left;	  /* [random_lock] bytes */
+static u32 key[8];    /* [random_lock] */
+static u64 counter;   /* [random_lock] */
+static u8 pool[32];   /* [random_lock] output not given yet, at its end */
+static u32 pool_left; /* [random_lock] bytes */
 
 static inline u32 rotl(u32 x, int n)
 {

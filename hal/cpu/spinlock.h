@@ -109,7 +109,6 @@ static inline void spin_unlock_scope(struct spinlock **l)
 	if (*l)
 		spin_unlock(*l);
 }
-#define WITH_LOCK(l)                                                                      \
-	for (struct spinlock * scope_ __cleanup(spin_unlock_scope) = (spin_lock(l), (l)), \
-	                              *once_ = scope_;                                    \
+#define WITH_LOCK(l)                                                                                       \
+	for (struct spinlock * scope_ __cleanup(spin_unlock_scope) = (spin_lock(l), (l)), *once_ = scope_; \
 	     once_; once_ = NULL)

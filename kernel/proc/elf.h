@@ -9,14 +9,14 @@
 
 struct elf_segment {
 	u64 vaddr, offset, filesz, memsz; /* as in the file */
-	u32 prot;			  /* VM_READ | VM_WRITE | VM_EXEC */
+	u32 prot;                         /* VM_READ | VM_WRITE | VM_EXEC */
 };
 
 struct elf_image {
-	bool dynamic;	/* ET_DYN: goes anywhere; the addresses below are then relative */
+	bool dynamic; /* ET_DYN: goes anywhere; the addresses below are then relative */
 	u64 entry;
-	u64 low, high;	/* page-aligned bounds of all segments */
-	u64 phdr;	/* address of the program headers in memory, 0 when no segment holds them */
+	u64 low, high; /* page-aligned bounds of all segments */
+	u64 phdr;      /* address of the program headers in memory, 0 when no segment holds them */
 	u32 phnum;
 	u64 interp_offset, interp_size; /* size 0: none */
 	u32 count;
@@ -30,4 +30,4 @@ int elf_check_header(const Elf64_Ehdr *head, u64 file_size, const char **ret_why
 /* elf_check_segments: PHDRS are the e_phnum program headers of a HEAD that passed. ALLOW_WX lets segments be writable
  * and executable. => as above; *RET is written on success only */
 int elf_check_segments(const Elf64_Ehdr *head, const Elf64_Phdr *phdrs, u64 file_size, bool allow_wx,
-		       struct elf_image *ret, const char **ret_why);
+                       struct elf_image *ret, const char **ret_why);

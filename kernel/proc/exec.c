@@ -6,6 +6,7 @@
  *   auxiliary vector, environment pointers, argument pointers, argc      <- RSP, aligned to 16 */
 #include "kernel/proc/exec.h"
 #include "hal/base/log.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/fpu.h"
@@ -18,38 +19,37 @@
 #include "vm/kmem.h"
 #include "vm/uaccess.h"
 
-#define STACK_BITS    30 /* V4: random bits of the stack's and the mmap area's place, in pages */
-#define MMAP_BITS     30
-#define IMAGE_BITS    28
-#define BRK_BITS      13
-#define IMAGE_BASE    0x555555554000UL
+#define STACK_BITS 30 /* V4: random bits of the stack's and the mmap area's place, in pages */
+#define MMAP_BITS 30
+#define IMAGE_BITS 28
+#define BRK_BITS 13
+#define IMAGE_BASE 0x555555554000UL
 #define STACK_INITIAL (128 * KIB)
 #define STACK_GAP_MIN (128 * MIB)
-#define STRING_MAX    (32 * PAGE_SIZE) /* one argument, as Linux's MAX_ARG_STRLEN */
-#define SCRIPT_DEPTH  4
-#define SCRIPT_LINE   256
+#define STRING_MAX (32 * PAGE_SIZE) /* one argument, as Linux's MAX_ARG_STRLEN */
+#define SCRIPT_DEPTH 4
+#define SCRIPT_LINE 256
 
 struct exec {
 	struct aspace *as;
 	struct file *file;   /* what is executed: the program, or a script's interpreter */
 	struct file *interp; /* PT_INTERP's file, or NULL */
-	char *path;	     /* kernel memory: what the file was called */
+	char *path;          /* kernel memory: what the file was called */
 	char name[16];
-	u64 sp;		     /* where the next string goes below */
-	u64 sp_limit;	     /* how far strings may go down */
-	u64 filename;	     /* address of the name, AT_EXECFN */
-	u64 args_start;	     /* the lowest argument string */
+	u64 sp;         /* where the next string goes below */
+	u64 sp_limit;   /* how far strings may go down */
+	u64 filename;   /* address of the name, AT_EXECFN */
+	u64 args_start; /* the lowest argument string */
 	u64 envs_start;
 	u64 envs_end;
 	u32 argc, envc;
-	u64 random;	     /* addresses of AT_RANDOM's bytes and AT_PLATFORM */
+	u64 random; /* addresses of AT_RANDOM's bytes and AT_PLATFORM */
 	u64 platform;
 	struct elf_image image, loader;
 	u64 image_base, loader_base; /* added to the addresses in the images */
 	u64 entry;
-	struct creds creds;	     /* what the new program runs with */
+	struct creds creds; /* what the new program runs with */
 };
-
 
 /* --- strings --- */
 
@@ -184,12 +184,12 @@ static int make_stack(struct exec *x)
 	as->stack_limit = MIN(MAX(limit, STACK_INITIAL), 1UL << 40);
 	as->mmap_base = USER_MAX - (1UL << 43) - (fixed ? 0 : aspace_random(MMAP_BITS));
 	struct map_request req = {
-		.addr = as->stack_top - STACK_INITIAL,
-		.len = STACK_INITIAL,
-		.prot = VM_READ | VM_WRITE,
-		.max_prot = VM_READ | VM_WRITE | VM_EXEC,
-		.flags = REGION_STACK,
-		.fixed = true,
+	        .addr = as->stack_top - STACK_INITIAL,
+	        .len = STACK_INITIAL,
+	        .prot = VM_READ | VM_WRITE,
+	        .max_prot = VM_READ | VM_WRITE | VM_EXEC,
+	        .flags = REGION_STACK,
+	        .fixed = true,
 	};
 	int err = aspace_map(as, &req, &addr);
 	x->sp = as->stack_top - 8;
@@ -205,7 +205,7 @@ static int clear_tail(struct exec *x, const struct elf_segment *s, u64 base)
 	static const char zeroes[PAGE_SIZE];
 	u64 end = base + s->vaddr + s->filesz;
 
-	if (s->memsz == s->filesz || !(end & PAGE_MASK) || !(s->prot & VM_WRITE))
+	if (sabotage(bss_tail) || s->memsz == s->filesz || !(end & PAGE_MASK) || !(s->prot & VM_WRITE))
 		return 0;
 	return aspace_write(x->as, end, zeroes, PAGE_SIZE - (end & PAGE_MASK)) < 0 ? -ENOMEM : 0;
 }
@@ -216,24 +216,24 @@ static int map_segment(struct exec *x, struct file *f, const struct elf_segment 
 	vaddr_t file_end = s->filesz ? ALIGN_UP(base + s->vaddr + s->filesz, PAGE_SIZE) : start;
 	vaddr_t end = ALIGN_UP(base + s->vaddr + s->memsz, PAGE_SIZE);
 	struct map_request req = {
-		.addr = start,
-		.len = file_end - start,
-		.prot = s->prot,
-		.max_prot = VM_READ | VM_WRITE | VM_EXEC,
-		.fixed = true,
-		.object = f->inode->object,
-		.offset = s->offset - (s->vaddr & PAGE_MASK),
-		.file = f,
+	        .addr = start,
+	        .len = file_end - start,
+	        .prot = s->prot,
+	        .max_prot = VM_READ | VM_WRITE | VM_EXEC,
+	        .fixed = true,
+	        .object = f->inode->object,
+	        .offset = s->offset - (s->vaddr & PAGE_MASK),
+	        .file = f,
 	};
 	int err = req.len ? aspace_map(x->as, &req, &addr) : 0;
 
 	if (!err && end > file_end) {
 		req = (struct map_request){
-			.addr = file_end,
-			.len = end - file_end,
-			.prot = s->prot,
-			.max_prot = VM_READ | VM_WRITE | VM_EXEC,
-			.fixed = true,
+		        .addr = file_end,
+		        .len = end - file_end,
+		        .prot = s->prot,
+		        .max_prot = VM_READ | VM_WRITE | VM_EXEC,
+		        .fixed = true,
 		};
 		err = aspace_map(x->as, &req, &addr);
 	}
@@ -300,7 +300,7 @@ static int load_interp(struct exec *x)
 	int err = path ? 0 : -ENOMEM;
 
 	if (!err && file_read_kernel(x->file, path, x->image.interp_size, x->image.interp_offset) !=
-			    (isize_t)x->image.interp_size)
+	                    (isize_t)x->image.interp_size)
 		err = -ENOEXEC;
 	if (!err && path[x->image.interp_size - 1] != 0)
 		err = -ENOEXEC;
@@ -631,7 +631,7 @@ static int own_sighand(struct proc *p)
 	new = sighand_alloc();
 	if (!new)
 		return -ENOMEM;
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		bool on = signal_lock(old);
 
 		memcpy(new->action, old->action, sizeof(new->action));
@@ -651,7 +651,7 @@ static int own_files(struct proc *p)
 	int err = fdtable_fork(old, &new);
 	if (err)
 		return err;
-	WITH_LOCK(&proc_lock)
+	WITH_LOCK (&proc_lock)
 		p->files = new;
 	fdtable_put(old);
 	return 0;
@@ -673,7 +673,7 @@ static int own_shared(struct proc *p)
 /* The executing task takes over the number of its process (execve(2), "Effect on process attributes"). */
 static void become_leader(struct proc *p, struct task *t)
 {
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		p->leader = t;
 		if (t->pid == p->pid)
 			break;
@@ -704,7 +704,8 @@ static void reset_registers(struct exec *x, struct task *t)
 {
 	struct trapframe *tf = task_frame(t);
 
-	memset(tf, 0, sizeof(*tf));
+	if (!sabotage(entry_registers))
+		memset(tf, 0, sizeof(*tf));
 	tf->rip = x->entry;
 	tf->rsp = x->sp;
 	tf->cs = SEL_USER_CS;
@@ -713,7 +714,11 @@ static void reset_registers(struct exec *x, struct task *t)
 	tf->orig_rax = ~0UL;
 	preempt_disable();
 	t->thread.fs_base = t->thread.gs_base = 0;
+	t->thread.selectors = (struct cpu_selectors){0};
+	irq_disable();
+	cpu_load_selectors(&t->thread.selectors);
 	cpu_set_user_bases(0, 0);
+	irq_enable();
 	fpu_init_area(t->thread.fpu);
 	fpu_restore(t->thread.fpu);
 	preempt_enable();
@@ -733,7 +738,7 @@ static void exec_commit(struct exec *x)
 	proc_release_vfork(p);
 	if (old)
 		aspace_put(old);
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		p->exe = x->file;
 		p->did_exec = true;
 		p->dumpable = x->creds.euid == x->creds.uid && x->creds.egid == x->creds.gid;
@@ -753,6 +758,8 @@ i64 exec_run(const char *path, struct exec_strings argv, struct exec_strings env
 	struct exec *x = kzalloc(sizeof(*x));
 	int err = x ? exec_prepare(x, path, argv, envp) : -ENOMEM;
 
+	if (sabotage(exec_early))
+		reset_signals(p, task_current());
 	if (!err)
 		err = leave_others(p);
 	if (!err)

@@ -7,7 +7,7 @@
 struct exec_strings {
 	bool kernel;
 	union {
-		uaddr_t user;	    /* an array of user addresses, ended by 0; 0 itself is an empty one */
+		uaddr_t user;       /* an array of user addresses, ended by 0; 0 itself is an empty one */
 		char *const *array; /* the same in kernel memory, ended by NULL */
 	};
 };

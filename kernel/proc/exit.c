@@ -27,7 +27,7 @@ static bool leave(struct proc *p, struct task *t, int wait_status)
 {
 	bool last = false;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		bool on = signal_lock(p->sighand);
 		u64 user, kernel;
 
@@ -65,7 +65,7 @@ static void orphan_group(struct pid *group)
 
 	if (!group_is_orphaned(group))
 		return;
-	list_for_each(m, &group->group, group_link) {
+	list_for_each (m, &group->group, group_link) {
 		if (m->state == PROC_STOPPED) {
 			signal_send_group(group, SIGHUP);
 			signal_send_group(group, SIGCONT);
@@ -78,7 +78,7 @@ static void reparent_children(struct proc *p)
 {
 	struct proc *to = reaper(p), *c, *next;
 
-	list_for_each_safe(c, next, &p->children, sibling) {
+	list_for_each_safe (c, next, &p->children, sibling) {
 		list_remove(&c->sibling);
 		list_push_back(&to->children, &c->sibling);
 		c->parent = to;
@@ -125,7 +125,7 @@ static void release_resources(struct proc *p)
 	struct file *exe = p->exe;
 
 	timer_cancel(&p->real_timer);
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		p->files = NULL;
 		p->fs = NULL;
 		p->exe = NULL;
@@ -157,7 +157,7 @@ void __noreturn task_exit(int wait_status)
 		if (!p->parent)
 			init_exited(p->exit_code);
 		release_resources(p);
-		WITH_LOCK(&proc_lock)
+		WITH_LOCK (&proc_lock)
 			become_zombie(p, h);
 		sighand_put(h);
 	}

@@ -1,5 +1,6 @@
 /* clone, fork and vfork: first everything that can fail, then the child appears all at once. */
 #include "hal/base/assert.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/fpu.h"
 #include "kernel/fs/fdtable.h"
@@ -10,8 +11,9 @@
 #include "vm/kmem.h"
 #include "vm/uaccess.h"
 
-#define CLONE_NAMESPACES                                                                                               \
-	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET)
+#define CLONE_NAMESPACES                                                                              \
+	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
+	 CLONE_NEWNET)
 
 /* The first thing that a new task does in the kernel. */
 static void task_start(void *arg)
@@ -130,11 +132,12 @@ static void copy_registers(struct task *t, const struct clone_request *req)
 	struct trapframe *tf = task_frame(t);
 
 	preempt_disable();
+	cpu_save_selectors(&t->thread.selectors);
 	fpu_save(me->thread.fpu);
 	preempt_enable();
 	memcpy(t->thread.fpu, me->thread.fpu, fpu_size());
 	*tf = *task_frame(me);
-	tf->rax = 0;
+	tf->rax = sabotage(fork_result) ? tf->rax : 0;
 	if (req->stack)
 		tf->rsp = req->stack;
 	t->thread.fs_base = req->flags & CLONE_SETTLS ? req->tls : me->thread.fs_base;
@@ -163,7 +166,7 @@ static struct task *task_copy(const struct clone_request *req)
 		}
 		thread_release(&t->thread);
 	}
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		if (t->pid)
 			pid_put(t->pid);
 	}
@@ -175,11 +178,10 @@ static void task_drop(struct task *t)
 {
 	aspace_put(t->thread.aspace);
 	thread_release(&t->thread);
-	WITH_LOCK(&proc_lock)
+	WITH_LOCK (&proc_lock)
 		pid_put(t->pid);
 	task_free(t);
 }
-
 
 /* => proc_lock held */
 static bool limit_reached(struct proc *p)
@@ -196,7 +198,7 @@ static int appear(struct proc *p, struct task *t, const struct clone_request *re
 	bool thread = req->flags & CLONE_THREAD;
 	int err = 0;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		if (current_work() & WORK_KILL)
 			err = -ERESTARTSYS;
 		else if (!thread && limit_reached(me))
@@ -221,7 +223,7 @@ static int appear(struct proc *p, struct task *t, const struct clone_request *re
 static void vfork_wait(struct proc *child, pid_t nr, struct vfork_wait *wait)
 {
 	wait_event(&wait->queue, WAIT_KILLABLE, CLOCK_NEVER, read_once(wait->done));
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		/* Killed while waiting: the child must not touch this stack any more. */
 		if (!wait->done && proc_find(nr) == child)
 			child->vfork = NULL;
@@ -230,7 +232,7 @@ static void vfork_wait(struct proc *child, pid_t nr, struct vfork_wait *wait)
 
 void proc_release_vfork(struct proc *p)
 {
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		struct vfork_wait *wait = p->vfork;
 
 		p->vfork = NULL;

@@ -17,12 +17,12 @@ struct futex_key {
 };
 
 struct futex_waiter {
-	struct list link;	    /* [bucket lock] */
-	struct futex_key key;	    /* [bucket lock] */
+	struct list link;            /* [bucket lock] */
+	struct futex_key key;        /* [bucket lock] */
 	struct futex_bucket *bucket; /* [I] */
-	u32 bits;		    /* [I] */
-	bool woken;		    /* [bucket lock] off the list */
-	struct waitq queue;	    /* the sleeper itself */
+	u32 bits;                    /* [I] */
+	bool woken;                  /* [bucket lock] off the list */
+	struct waitq queue;          /* the sleeper itself */
 };
 
 struct futex_bucket {
@@ -31,7 +31,7 @@ struct futex_bucket {
 };
 
 static struct futex_bucket buckets[BUCKETS] = {
-	[0 ... BUCKETS - 1] = {.lock = SPINLOCK_INIT("futex", RANK_FUTEX)},
+        [0 ... BUCKETS - 1] = {.lock = SPINLOCK_INIT("futex", RANK_FUTEX)},
 };
 
 static struct futex_bucket *bucket_of(const struct futex_key *k)
@@ -80,7 +80,7 @@ static bool waiter_leave(struct futex_waiter *w)
 {
 	bool woken = false;
 
-	WITH_LOCK(&w->bucket->lock) {
+	WITH_LOCK (&w->bucket->lock) {
 		woken = w->woken;
 		if (!woken)
 			list_remove(&w->link);
@@ -98,7 +98,7 @@ i64 futex_wait(uaddr_t addr, u32 value, u32 bits, bool private, u64 deadline)
 		return err;
 	waitq_init(&w.queue);
 	w.bucket = bucket_of(&w.key);
-	WITH_LOCK(&w.bucket->lock) {
+	WITH_LOCK (&w.bucket->lock) {
 		bucket_ready(w.bucket);
 		list_push_back(&w.bucket->waiters, &w.link);
 	}
@@ -125,9 +125,9 @@ static u32 wake_key(const struct futex_key *key, u32 most, u32 bits)
 	struct futex_waiter *w, *next;
 	u32 n = 0;
 
-	WITH_LOCK(&b->lock) {
+	WITH_LOCK (&b->lock) {
 		bucket_ready(b);
-		list_for_each_safe(w, next, &b->waiters, link) {
+		list_for_each_safe (w, next, &b->waiters, link) {
 			if (n == most)
 				break;
 			if (!key_equal(&w->key, key) || !(w->bits & bits))
@@ -173,17 +173,17 @@ i64 futex_requeue(uaddr_t addr, uaddr_t to, u32 most, u32 move, bool private, bo
 	struct futex_bucket *a = bucket_of(&from_key), *b = bucket_of(&to_key);
 	/* Two buckets are never locked at once: a waiter that would have to change buckets is woken instead. It returns 0
 	 * to its caller, who looks at his own word again, as after any wake that came for nothing (futex(2)). */
-	WITH_LOCK(&a->lock) {
+	WITH_LOCK (&a->lock) {
 		bucket_ready(a);
 		if (a == b) {
-			list_for_each(w, &a->waiters, link) {
+			list_for_each (w, &a->waiters, link) {
 				if (moved < move && key_equal(&w->key, &from_key)) {
 					w->key = to_key;
 					moved++;
 				}
 			}
 		} else {
-			list_for_each_safe(w, next, &a->waiters, link) {
+			list_for_each_safe (w, next, &a->waiters, link) {
 				if (moved == move || !key_equal(&w->key, &from_key))
 					continue;
 				waiter_wake(w);

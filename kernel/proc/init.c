@@ -63,20 +63,20 @@ static void init_main(void *arg)
 	if (err)
 		klog(LOG_WARN, "init: cannot open /dev/console: error %d", -err);
 	err = (int)exec_run(start.path, (struct exec_strings){.kernel = true, .array = start.argv},
-			    (struct exec_strings){.kernel = true, .array = start.envp});
+	                    (struct exec_strings){.kernel = true, .array = start.envp});
 	if (err) {
 		klog(LOG_ERROR, "bulkhead: cannot run %s as pid 1: %s (error %d)", start.path,
-		     err == -ENOENT	? "there is no such file"
-		     : err == -EACCES	? "it is not an executable file"
-		     : err == -ENOEXEC	? "it is no program for this machine"
-		     : err == -ENOMEM	? "out of memory"
-					: "exec failed",
+		     err == -ENOENT    ? "there is no such file"
+		     : err == -EACCES  ? "it is not an executable file"
+		     : err == -ENOEXEC ? "it is no program for this machine"
+		     : err == -ENOMEM  ? "out of memory"
+		                       : "exec failed",
 		     -err);
 		power_off(STATUS_NO_INIT);
 	}
 	if (start.measure)
-		klog(LOG_NOTICE, "boot: %lu instructions from the stub to pid 1, %lu KiB in use", rdtsc() - start.tsc_entry,
-		     (frame_total() - frame_free_count()) * (PAGE_SIZE / KIB));
+		klog(LOG_NOTICE, "boot: %lu instructions from the stub to pid 1, %lu KiB in use",
+		     rdtsc() - start.tsc_entry, (frame_total() - frame_free_count()) * (PAGE_SIZE / KIB));
 	cpu_enter_user(task_frame(t));
 }
 
@@ -107,7 +107,7 @@ int proc_start_init(const char *path, char *const argv[], char *const envp[])
 	limits_default(p->limits);
 	p->creds.caps = ~0UL;
 	str_copy(p->name, "init", sizeof(p->name));
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		p->pid = t->pid;
 		p->leader = t;
 		proc_set_group(p, p->pid);

@@ -10,7 +10,7 @@
 struct spinlock proc_lock = SPINLOCK_INIT("proc", RANK_PROC);
 
 static struct list hash[1 << HASH_BITS]; /* [proc_lock] */
-static pid_t last_nr;			 /* [proc_lock] */
+static pid_t last_nr;                    /* [proc_lock] */
 static struct kmem_cache *pid_cache;
 
 void pid_init(void)
@@ -30,7 +30,7 @@ struct pid *pid_find(pid_t nr)
 	struct pid *p;
 
 	spin_assert_held(&proc_lock);
-	list_for_each(p, bucket(nr), hash)
+	list_for_each (p, bucket(nr), hash)
 		if (p->nr == nr)
 			return p;
 	return NULL;
@@ -58,7 +58,7 @@ struct pid *pid_alloc(void)
 	*p = (struct pid){.refs = 1};
 	list_init(&p->group);
 	list_init(&p->session);
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		p->nr = next_free();
 		if (p->nr) {
 			last_nr = p->nr;

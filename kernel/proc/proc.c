@@ -12,7 +12,7 @@
 
 static struct kmem_cache *proc_cache, *task_cache, *sighand_cache, *fpu_cache;
 static struct list all_procs = LIST_INIT(all_procs); /* [proc_lock] oldest first */
-static u32 count;				     /* [proc_lock] */
+static u32 count;                                    /* [proc_lock] */
 
 void proc_init(void)
 {
@@ -89,7 +89,7 @@ void task_dead(struct thread *thread)
 {
 	struct task *t = (struct task *)thread;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		if (t->pid->task == t)
 			t->pid->task = NULL;
 		pid_put(t->pid);
@@ -197,8 +197,8 @@ void proc_for_each(bool (*fn)(struct proc *p, void *arg), void *arg)
 {
 	struct proc *p;
 
-	WITH_LOCK(&proc_lock) {
-		list_for_each(p, &all_procs, all_link)
+	WITH_LOCK (&proc_lock) {
+		list_for_each (p, &all_procs, all_link)
 			if (!fn(p, arg))
 				break;
 	}
@@ -217,7 +217,7 @@ struct aspace *proc_aspace(struct proc *p)
 	struct task *t;
 
 	spin_assert_held(&proc_lock);
-	list_for_each(t, &p->tasks, link) {
+	list_for_each (t, &p->tasks, link) {
 		as = t->thread.aspace;
 		if (as)
 			break;
@@ -248,7 +248,7 @@ void proc_times(struct proc *p, u64 *ret_user, u64 *ret_kernel)
 
 	*ret_user = p->time_user;
 	*ret_kernel = p->time_kernel;
-	list_for_each(t, &p->tasks, link) {
+	list_for_each (t, &p->tasks, link) {
 		u64 user, kernel;
 
 		task_times(&t->thread, &user, &kernel);
@@ -262,7 +262,7 @@ bool group_is_orphaned(struct pid *group)
 	struct proc *p;
 
 	spin_assert_held(&proc_lock);
-	list_for_each(p, &group->group, group_link) {
+	list_for_each (p, &group->group, group_link) {
 		struct proc *parent = p->parent;
 
 		if (p->state == PROC_ZOMBIE || !parent)

@@ -98,31 +98,31 @@ enum proc_state {
 };
 
 struct proc {
-	struct pid *pid;          /* [I] */
-	struct pid *group;        /* [proc_lock] */
-	struct pid *session;      /* [proc_lock] */
-	struct list group_link;   /* [proc_lock] */
-	struct list session_link; /* [proc_lock] */
-	struct list all_link;     /* [proc_lock] every process, oldest first */
-	struct proc *parent;      /* [proc_lock] NULL for pid 1 */
-	pid_t parent_nr;          /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
-	struct list children;     /* [proc_lock] */
-	struct list sibling;      /* [proc_lock] */
-	struct list tasks;        /* [proc_lock and signal lock] either to read */
-	u32 task_count;           /* [proc_lock and signal lock] */
-	struct task *leader;      /* [proc_lock] the first task, or the one that called exec */
-	enum proc_state state;    /* [proc_lock and signal lock] either to read */
-	bool did_exec;            /* [proc_lock] setpgid by the parent is refused from then on */
+	struct pid *pid;               /* [I] */
+	struct pid *group;             /* [proc_lock] */
+	struct pid *session;           /* [proc_lock] */
+	struct list group_link;        /* [proc_lock] */
+	struct list session_link;      /* [proc_lock] */
+	struct list all_link;          /* [proc_lock] every process, oldest first */
+	struct proc *parent;           /* [proc_lock] NULL for pid 1 */
+	pid_t parent_nr;               /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
+	struct list children;          /* [proc_lock] */
+	struct list sibling;           /* [proc_lock] */
+	struct list tasks;             /* [proc_lock and signal lock] either to read */
+	u32 task_count;                /* [proc_lock and signal lock] */
+	struct task *leader;           /* [proc_lock] the first task, or the one that called exec */
+	enum proc_state state;         /* [proc_lock and signal lock] either to read */
+	bool did_exec;                 /* [proc_lock] setpgid by the parent is refused from then on */
 	bool stop_report, cont_report; /* [proc_lock] wait4 has yet to tell of a stop, of a continuation */
-	bool group_exit;          /* [signal lock] all tasks are to end with exit_code */
-	struct task *exec_task;   /* [signal lock] who runs exec: all others are to end; or NULL */
-	int exit_code;            /* [signal lock] as wait4's status */
-	int exit_signal;          /* [I] what the parent gets, usually SIGCHLD */
-	int stop_signal;          /* [proc_lock] */
+	bool group_exit;               /* [signal lock] all tasks are to end with exit_code */
+	struct task *exec_task;        /* [signal lock] who runs exec: all others are to end; or NULL */
+	int exit_code;                 /* [signal lock] as wait4's status */
+	int exit_signal;               /* [I] what the parent gets, usually SIGCHLD */
+	int stop_signal;               /* [proc_lock] */
 	bool stop_due;            /* [signal lock] a stop signal was taken, and no SIGCONT has come since */
-	struct waitq child_wait;  /* this process waits here for its children */
-	struct waitq stop_wait;   /* its stopped tasks wait here, and exec for the others' end */
-	struct vfork_wait *vfork; /* [proc_lock] where the parent's vfork waits, or NULL */
+	struct waitq child_wait;       /* this process waits here for its children */
+	struct waitq stop_wait;        /* its stopped tasks wait here, and exec for the others' end */
+	struct vfork_wait *vfork;      /* [proc_lock] where the parent's vfork waits, or NULL */
 
 	struct fdtable *files;                /* [I] shared by the tasks; NULL in a zombie */
 	struct fsctx *fs;                     /* [I] */

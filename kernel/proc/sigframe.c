@@ -1,15 +1,16 @@
 /* The frame that a signal's handler finds on its stack, and that rt_sigreturn reads back: Linux's struct rt_sigframe
  * (arch/x86, and System V ABI 3.4.1 for the stack's alignment). Nothing in a frame that comes back is trusted. */
 #include "hal/base/string.h"
+#include "hal/base/sabotage.h"
 #include "hal/cpu/fpu.h"
 #include "hal/cpu/cpu.h"
 #include "kernel/proc/proc.h"
 #include "vm/kmem.h"
 #include "vm/uaccess.h"
 
-#define RED_ZONE	 128 /* below RSP, belongs to the interrupted function */
-#define SW_BYTES_OFFSET	 464 /* of struct _fpx_sw_bytes in an FXSAVE area */
-#define FXSAVE_SIZE	 512
+#define RED_ZONE 128        /* below RSP, belongs to the interrupted function */
+#define SW_BYTES_OFFSET 464 /* of struct _fpx_sw_bytes in an FXSAVE area */
+#define FXSAVE_SIZE 512
 
 struct rt_sigframe {
 	u64 return_address;
@@ -22,34 +23,35 @@ static bool on_altstack(const struct task *t, u64 sp)
 	return sp - 1 - (u64)t->altstack.ss_sp < t->altstack.ss_size;
 }
 
-static void context_fill(struct sigcontext *c, const struct trapframe *tf, const struct task *t, u64 mask, u64 fp)
+static void context_fill(struct sigcontext *c, const struct trapframe *tf, const struct task *t, u64 mask,
+                         u64 fp)
 {
 	*c = (struct sigcontext){
-		.r8 = tf->r8,
-		.r9 = tf->r9,
-		.r10 = tf->r10,
-		.r11 = tf->r11,
-		.r12 = tf->r12,
-		.r13 = tf->r13,
-		.r14 = tf->r14,
-		.r15 = tf->r15,
-		.rdi = tf->rdi,
-		.rsi = tf->rsi,
-		.rbp = tf->rbp,
-		.rbx = tf->rbx,
-		.rdx = tf->rdx,
-		.rax = tf->rax,
-		.rcx = tf->rcx,
-		.rsp = tf->rsp,
-		.rip = tf->rip,
-		.eflags = tf->rflags,
-		.cs = (u16)tf->cs,
-		.ss = (u16)tf->ss,
-		.err = t->trap_error,
-		.trapno = t->trap_vector,
-		.oldmask = mask,
-		.cr2 = t->trap_addr,
-		.fpstate = (struct _fpstate *)fp,
+	        .r8 = tf->r8,
+	        .r9 = tf->r9,
+	        .r10 = tf->r10,
+	        .r11 = tf->r11,
+	        .r12 = tf->r12,
+	        .r13 = tf->r13,
+	        .r14 = tf->r14,
+	        .r15 = tf->r15,
+	        .rdi = tf->rdi,
+	        .rsi = tf->rsi,
+	        .rbp = tf->rbp,
+	        .rbx = tf->rbx,
+	        .rdx = tf->rdx,
+	        .rax = tf->rax,
+	        .rcx = tf->rcx,
+	        .rsp = tf->rsp,
+	        .rip = tf->rip,
+	        .eflags = tf->rflags,
+	        .cs = (u16)tf->cs,
+	        .ss = (u16)tf->ss,
+	        .err = t->trap_error,
+	        .trapno = t->trap_vector,
+	        .oldmask = mask,
+	        .cr2 = t->trap_addr,
+	        .fpstate = (struct _fpstate *)fp,
 	};
 }
 
@@ -59,10 +61,10 @@ static int fpu_push(struct task *t, u64 fp)
 	size_t size = fpu_size();
 	u32 magic2 = FP_XSTATE_MAGIC2;
 	struct _fpx_sw_bytes sw = {
-		.magic1 = FP_XSTATE_MAGIC1,
-		.extended_size = (u32)size + sizeof(magic2),
-		.xfeatures = cpu_features.xcr0,
-		.xstate_size = (u32)size,
+	        .magic1 = FP_XSTATE_MAGIC1,
+	        .extended_size = (u32)size + sizeof(magic2),
+	        .xfeatures = cpu_features.xcr0,
+	        .xstate_size = (u32)size,
 	};
 
 	preempt_disable();
@@ -96,7 +98,8 @@ static void fpu_reset(struct task *t)
 
 static u64 stack_choose(const struct task *t, const struct trapframe *tf, const struct sigaction *sa)
 {
-	bool alt = (sa->sa_flags & SA_ONSTACK) && !(t->altstack.ss_flags & SS_DISABLE) && !on_altstack(t, tf->rsp);
+	bool alt = (sa->sa_flags & SA_ONSTACK) && !(t->altstack.ss_flags & SS_DISABLE) &&
+	           !on_altstack(t, tf->rsp);
 
 	return alt ? (u64)t->altstack.ss_sp + t->altstack.ss_size : tf->rsp - RED_ZONE;
 }
@@ -114,7 +117,9 @@ int signal_frame_push(struct trapframe *tf, const struct sigaction *sa, const si
 	f.return_address = (u64)sa->sa_restorer;
 	f.uc.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (cpu_features.xcr0 ? UC_FP_XSTATE : 0);
 	f.uc.uc_stack = t->altstack;
-	f.uc.uc_stack.ss_flags = t->altstack.ss_flags & SS_DISABLE ? SS_DISABLE : on_altstack(t, tf->rsp) ? SS_ONSTACK : 0;
+	f.uc.uc_stack.ss_flags = t->altstack.ss_flags & SS_DISABLE ? SS_DISABLE
+	                         : on_altstack(t, tf->rsp)         ? SS_ONSTACK
+	                                                           : 0;
 	f.uc.uc_sigmask = mask;
 	context_fill(&f.uc.uc_mcontext, tf, t, mask, fp);
 	f.info = *info;
@@ -151,7 +156,9 @@ static void context_take(struct trapframe *tf, const struct sigcontext *c)
 	tf->rcx = c->rcx;
 	tf->rsp = c->rsp;
 	tf->rip = c->rip; /* a non-canonical one is caught on the way out (entry.S) */
-	tf->rflags = (tf->rflags & ~RFLAGS_USER) | (c->eflags & RFLAGS_USER);
+	u64 may_set = sabotage(frame_flags) ? ~0UL : RFLAGS_USER;
+
+	tf->rflags = (tf->rflags & ~may_set) | (c->eflags & may_set);
 	tf->cs = SEL_USER_CS; /* whatever the frame says */
 	tf->ss = SEL_USER_DS;
 	tf->orig_rax = ~0UL;
@@ -179,7 +186,8 @@ static int fpu_pop(struct task *t, u64 fp)
 		memset(area + FXSAVE_SIZE, 0, size - FXSAVE_SIZE);
 		if (!extended && cpu_features.xcr0)
 			*(u64 *)(area + FXSAVE_SIZE) = 3; /* only x87 and SSE were given */
-		if (!extended || copyin(area + FXSAVE_SIZE, UADDR(fp + FXSAVE_SIZE), size - FXSAVE_SIZE) == 0) {
+		if (!extended ||
+		    copyin(area + FXSAVE_SIZE, UADDR(fp + FXSAVE_SIZE), size - FXSAVE_SIZE) == 0) {
 			fpu_sanitize(area);
 			err = 0;
 		}

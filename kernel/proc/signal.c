@@ -10,10 +10,12 @@
 #include "sched/waitq.h"
 #include "vm/kmem.h"
 
-#define STOP_SIGNALS   (SIGMASK(SIGSTOP) | SIGMASK(SIGTSTP) | SIGMASK(SIGTTIN) | SIGMASK(SIGTTOU))
+#define STOP_SIGNALS (SIGMASK(SIGSTOP) | SIGMASK(SIGTSTP) | SIGMASK(SIGTTIN) | SIGMASK(SIGTTOU))
 #define IGNORED_SIGNALS (SIGMASK(SIGCONT) | SIGMASK(SIGCHLD) | SIGMASK(SIGWINCH) | SIGMASK(SIGURG))
 /* Faults come before what others sent (signal(7), "Queueing and delivery semantics"). */
-#define FAULT_SIGNALS (SIGMASK(SIGSEGV) | SIGMASK(SIGBUS) | SIGMASK(SIGILL) | SIGMASK(SIGTRAP) | SIGMASK(SIGFPE) | SIGMASK(SIGSYS))
+#define FAULT_SIGNALS                                                                                \
+	(SIGMASK(SIGSEGV) | SIGMASK(SIGBUS) | SIGMASK(SIGILL) | SIGMASK(SIGTRAP) | SIGMASK(SIGFPE) | \
+	 SIGMASK(SIGSYS))
 #define QUEUE_MAX 1024 /* entries of one queue */
 
 struct siginfo_entry {
@@ -47,7 +49,7 @@ static void queue_drop(struct sigqueue *q, u64 set)
 	if (!(q->set & set))
 		return;
 	q->set &= ~set;
-	list_for_each_safe(e, next, &q->infos, link) {
+	list_for_each_safe (e, next, &q->infos, link) {
 		if (!(SIGMASK(e->info.si_signo) & set))
 			continue;
 		list_remove(&e->link);
@@ -94,7 +96,7 @@ static void queue_take(struct sigqueue *q, int sig, siginfo_t *ret)
 	memset(ret, 0, sizeof(*ret));
 	ret->si_signo = sig;
 	ret->si_code = SI_KERNEL;
-	list_for_each_safe(e, next, &q->infos, link) {
+	list_for_each_safe (e, next, &q->infos, link) {
 		if (e->info.si_signo != sig)
 			continue;
 		if (found) {
@@ -136,14 +138,14 @@ static void wake_for(struct proc *p, int sig)
 {
 	struct task *t;
 
-	list_for_each(t, &p->tasks, link) {
+	list_for_each (t, &p->tasks, link) {
 		if (wants(t, sig) || sig == SIGKILL) {
 			thread_interrupt(&t->thread, false);
 			return;
 		}
 	}
 	/* Blocked by all: one may be waiting for it (sigtimedwait, signalfd). */
-	list_for_each(t, &p->tasks, link)
+	list_for_each (t, &p->tasks, link)
 		if (t->sig_waited & SIGMASK(sig))
 			thread_interrupt(&t->thread, false);
 }
@@ -152,7 +154,7 @@ void signal_end_tasks(struct proc *p, struct task *except)
 {
 	struct task *t;
 
-	list_for_each(t, &p->tasks, link)
+	list_for_each (t, &p->tasks, link)
 		if (t != except)
 			thread_interrupt(&t->thread, true);
 	waitq_wake_all(&p->stop_wait);
@@ -186,7 +188,7 @@ static bool prepare(struct proc *p, int sig)
 	bool continued = sig == SIGCONT && p->state == PROC_STOPPED;
 
 	queue_drop(&p->sig_pending, undo);
-	list_for_each(t, &p->tasks, link)
+	list_for_each (t, &p->tasks, link)
 		queue_drop(&t->sig_pending, undo);
 	if (sig == SIGCONT) {
 		p->stop_due = false;
@@ -201,7 +203,7 @@ static bool dropped(struct proc *p, struct task *t, int sig)
 		return false;
 	if (t)
 		return wants(t, sig) && !(t->sig_waited & SIGMASK(sig));
-	list_for_each(t, &p->tasks, link)
+	list_for_each (t, &p->tasks, link)
 		if (!wants(t, sig) || (t->sig_waited & SIGMASK(sig)))
 			return false; /* blocked: it may yet get a handler before it is unblocked */
 	return true;
@@ -265,7 +267,7 @@ u32 signal_send_group(struct pid *group, int sig)
 	struct proc *p;
 	u32 n = 0;
 
-	list_for_each(p, &group->group, group_link) {
+	list_for_each (p, &group->group, group_link) {
 		signal_kernel(p, sig);
 		n++;
 	}
@@ -393,12 +395,15 @@ int signal_take(u64 set, siginfo_t *ret_info)
 	u64 ready = (t->sig_pending.set | p->sig_pending.set) & set;
 
 	if (ready) {
-		u64 first = ready & FAULT_SIGNALS & t->sig_pending.set ? ready & FAULT_SIGNALS & t->sig_pending.set : ready;
+		u64 first = ready & FAULT_SIGNALS & t->sig_pending.set
+		                    ? ready & FAULT_SIGNALS & t->sig_pending.set
+		                    : ready;
 
-		sig = __builtin_ctzl(first) + 1;
-		queue_take(t->sig_pending.set & SIGMASK(sig) ? &t->sig_pending : &p->sig_pending, sig, ret_info);
 		if (SIGMASK(sig) & STOP_SIGNALS)
 			p->stop_due = true;
+		sig = __builtin_ctzl(first) + 1;
+		queue_take(t->sig_pending.set & SIGMASK(sig) ? &t->sig_pending : &p->sig_pending, sig,
+		           ret_info);
 	}
 	signal_unlock(p->sighand, on);
 	return sig;
@@ -426,7 +431,7 @@ static void stop(struct proc *p, int sig)
 {
 	bool first = false;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		if (sig != SIGSTOP && group_is_orphaned(p->group))
 			break;
 		bool on = signal_lock(p->sighand);
@@ -437,7 +442,7 @@ static void stop(struct proc *p, int sig)
 			p->stop_signal = sig;
 			p->stop_report = first = true;
 			p->cont_report = false;
-			list_for_each(t, &p->tasks, link)
+			list_for_each (t, &p->tasks, link)
 				if (t != task_current())
 					thread_interrupt(&t->thread, false);
 		}
@@ -452,11 +457,12 @@ static void stop(struct proc *p, int sig)
 static void log_fatal(struct task *t, int sig, const siginfo_t *info, const struct trapframe *tf)
 {
 	if (sig == SIGSEGV && t->trap_vector == VEC_PF && info->si_code > 0)
-		klog(LOG_INFO, "PAGE-FAULT: pid=%d rip=%016lx addr=%016lx err=%lx (%s)", t->proc->pid->nr, tf->rip,
-		     (u64)info->si_addr, t->trap_error, t->thread.name);
+		klog(LOG_INFO, "PAGE-FAULT: pid=%d rip=%016lx addr=%016lx err=%lx (%s)", t->proc->pid->nr,
+		     tf->rip, (u64)info->si_addr, t->trap_error, t->thread.name);
 	else if (FAULT_SIGNALS & SIGMASK(sig) && info->si_code > 0)
-		klog(LOG_INFO, "%s: pid=%d rip=%016lx err=%lx (%s) ends by signal %d", trap_name((u32)t->trap_vector),
-		     t->proc->pid->nr, tf->rip, t->trap_error, t->thread.name, sig);
+		klog(LOG_INFO, "%s: pid=%d rip=%016lx err=%lx (%s) ends by signal %d",
+		     trap_name((u32)t->trap_vector), t->proc->pid->nr, tf->rip, t->trap_error, t->thread.name,
+		     sig);
 }
 
 /* restart: a system call that was interrupted is made again or gone on with, or ends with EINTR. HANDLER: with this

@@ -80,8 +80,8 @@ static int look(const struct wait_request *w, struct report *r)
 	struct proc *c, *next;
 	int result = -ECHILD;
 
-	WITH_LOCK(&proc_lock) {
-		list_for_each_safe(c, next, &proc_current()->children, sibling) {
+	WITH_LOCK (&proc_lock) {
+		list_for_each_safe (c, next, &proc_current()->children, sibling) {
 			if (!selects(w, c))
 				continue;
 			result = 0;
@@ -99,7 +99,7 @@ i64 proc_wait(const struct wait_request *w, struct wait_result *ret)
 	struct report r;
 	int found = 0;
 	int err = wait_event(&proc_current()->child_wait, WAIT_INTERRUPTIBLE, CLOCK_NEVER,
-			     (found = look(w, &r)) != 0 || (w->options & WNOHANG));
+	                     (found = look(w, &r)) != 0 || (w->options & WNOHANG));
 
 	if (found == 1) {
 		*ret = (struct wait_result){r.status, r.uid, r.usage};

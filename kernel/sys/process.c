@@ -1,5 +1,6 @@
 /* Making, ending, waiting for and naming processes. */
 #include "hal/base/string.h"
+#include "hal/base/sabotage.h"
 #include "hal/cpu/cpu.h"
 #include "kernel/proc/exec.h"
 #include "kernel/proc/proc.h"
@@ -14,12 +15,12 @@
 i64 sys_clone(u64 flags, u64 stack, uaddr_t parent_tid, uaddr_t child_tid, u64 tls)
 {
 	struct clone_request req = {
-		.flags = flags & ~(u64)CSIGNAL,
-		.exit_signal = (int)(flags & CSIGNAL),
-		.stack = stack,
-		.parent_tid = parent_tid,
-		.child_tid = child_tid,
-		.tls = tls,
+	        .flags = flags & ~(u64)CSIGNAL,
+	        .exit_signal = (int)(flags & CSIGNAL),
+	        .stack = stack,
+	        .parent_tid = parent_tid,
+	        .child_tid = child_tid,
+	        .tls = tls,
 	};
 
 	return req.exit_signal > SIG_COUNT ? -EINVAL : proc_clone(&req);
@@ -47,12 +48,12 @@ i64 sys_clone3(uaddr_t args, u64 size)
 	    (a.stack == 0) != (a.stack_size == 0))
 		return -EINVAL;
 	struct clone_request req = {
-		.flags = a.flags,
-		.exit_signal = (int)a.exit_signal,
-		.stack = a.stack + a.stack_size,
-		.parent_tid = UADDR(a.parent_tid),
-		.child_tid = UADDR(a.child_tid),
-		.tls = a.tls,
+	        .flags = a.flags,
+	        .exit_signal = (int)a.exit_signal,
+	        .stack = a.stack + a.stack_size,
+	        .parent_tid = UADDR(a.parent_tid),
+	        .child_tid = UADDR(a.child_tid),
+	        .tls = a.tls,
 	};
 	return proc_clone(&req);
 }
@@ -80,7 +81,8 @@ i64 sys_execve(ustr_t path, uaddr_t argv, uaddr_t envp)
 		return -ENOMEM;
 	err = copyinstr(name, path, PATH_MAX);
 	if (err >= 0)
-		err = exec_run(name, (struct exec_strings){.user = argv}, (struct exec_strings){.user = envp});
+		err = exec_run(name, (struct exec_strings){.user = argv},
+		               (struct exec_strings){.user = envp});
 	kfree(name);
 	return err ? err : (i64)task_frame(task_current())->rax;
 }
@@ -117,7 +119,7 @@ i64 sys_wait4(int pid, uaddr_t wstatus, int options, uaddr_t rusage)
 
 i64 sys_getpid(void)
 {
-	return proc_current()->pid->nr;
+	return sabotage(pid_same) ? 2 : proc_current()->pid->nr;
 }
 
 i64 sys_gettid(void)
@@ -189,7 +191,7 @@ i64 sys_setpgid(int pid, int pgid)
 
 	if (pgid < 0)
 		return -EINVAL;
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		struct proc *p = pid ? proc_find(pid) : me;
 		struct pid *group;
 
@@ -219,7 +221,7 @@ static i64 of(int pid, struct pid *(*fn)(struct proc *p))
 {
 	i64 nr = -ESRCH;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		struct proc *p = pid ? proc_find(pid) : proc_current();
 
 		if (p)
@@ -258,7 +260,7 @@ i64 sys_setsid(void)
 	struct proc *p = proc_current();
 	i64 result = -EPERM;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		if (!list_empty(&p->pid->group))
 			break; /* the number is a group's already */
 		proc_set_group(p, p->pid);
@@ -348,12 +350,20 @@ i64 sys_setgid(u32 gid)
 	return capable(CAP_SETGID) ? sys_setresgid(gid, gid, gid) : sys_setresgid(KEEP, gid, KEEP);
 }
 
+/* Only the saved number may not become the real one by these. */
+static bool may_be_real(u32 id, u32 real, u32 effective, int cap)
+{
+	return id == KEEP || id == real || id == effective || capable(cap);
+}
+
 /* The saved number follows the effective one if the real one is set, or the effective one to other than the real. */
 i64 sys_setreuid(u32 ruid, u32 euid)
 {
 	struct creds *c = &proc_current()->creds;
 	bool save = ruid != KEEP || (euid != KEEP && euid != c->uid);
 
+	if (!may_be_real(ruid, c->uid, c->euid, CAP_SETUID))
+		return -EPERM;
 	return sys_setresuid(ruid, euid, save ? (euid == KEEP ? c->euid : euid) : KEEP);
 }
 
@@ -362,6 +372,8 @@ i64 sys_setregid(u32 rgid, u32 egid)
 	struct creds *c = &proc_current()->creds;
 	bool save = rgid != KEEP || (egid != KEEP && egid != c->gid);
 
+	if (!may_be_real(rgid, c->gid, c->egid, CAP_SETGID))
+		return -EPERM;
 	return sys_setresgid(rgid, egid, save ? (egid == KEEP ? c->egid : egid) : KEEP);
 }
 
@@ -420,7 +432,7 @@ static bool each_named(int which, int who, void (*fn)(struct proc *p, void *arg)
 {
 	bool any = false;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		struct proc *me = proc_current(), *p;
 		struct pid *group = which != PRIO_PGRP ? NULL : who ? pid_find(who) : me->group;
 
@@ -429,7 +441,7 @@ static bool each_named(int which, int who, void (*fn)(struct proc *p, void *arg)
 			any = true;
 		}
 		if (group) {
-			list_for_each(p, &group->group, group_link) {
+			list_for_each (p, &group->group, group_link) {
 				fn(p, arg);
 				any = true;
 			}
@@ -476,7 +488,7 @@ static void nice_set(struct proc *p, void *arg)
 		return;
 	}
 	p->nice = c->nice;
-	list_for_each(t, &p->tasks, link)
+	list_for_each (t, &p->tasks, link)
 		thread_set_nice(&t->thread, c->nice);
 }
 
@@ -512,7 +524,7 @@ i64 sys_prlimit64(int pid, u32 resource, uaddr_t new_limit, uaddr_t old_limit)
 		return -EFAULT;
 	if (new_limit.va && new.rlim_cur > new.rlim_max)
 		return -EINVAL;
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		struct proc *p = pid ? proc_find(pid) : proc_current();
 
 		if (!p) {
@@ -546,20 +558,23 @@ i64 sys_getrusage(int who, uaddr_t usage)
 {
 	struct proc *p = proc_current();
 	struct rusage u = {0};
-	u64 user, kernel;
+	u64 user, kernel, faults;
 
 	if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD)
 		return -EINVAL;
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		if (who == RUSAGE_THREAD)
 			task_times(thread_current(), &user, &kernel);
 		else
 			proc_times(p, &user, &kernel);
+		faults = p->faults_minor;
 		if (who == RUSAGE_CHILDREN) {
 			user = p->time_child_user;
 			kernel = p->time_child_kernel;
+			faults = p->faults_child;
 		}
 	}
+	u.ru_minflt = (long)faults;
 	u.ru_utime = timeval_old_from_ns(user);
 	u.ru_stime = timeval_old_from_ns(kernel);
 	if (who != RUSAGE_CHILDREN) {
@@ -580,7 +595,7 @@ static i64 name_set(uaddr_t from)
 	if (n == -EFAULT)
 		return n;
 	name[15] = 0;
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		memcpy(thread_current()->name, name, sizeof(name));
 		if (proc_current()->leader == task_current())
 			memcpy(proc_current()->name, name, sizeof(name));
@@ -651,7 +666,7 @@ static bool task_exists(int tid)
 {
 	bool found = tid == 0;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		struct pid *pid = tid > 0 ? pid_find(tid) : NULL;
 
 		found = found || (pid && pid->task);

@@ -3,6 +3,7 @@
 #include "hal/base/atomic.h"
 #include "hal/base/log.h"
 #include "hal/base/printf.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/trapframe.h"
 #include "hal/upcall.h"
@@ -12,38 +13,38 @@
 bool syscall_trace_all;
 
 /* How each type is read from a register. */
-#define AS_fd(r)      ((int)(r))
-#define AS_int(r)     ((int)(r))
-#define AS_u32(r)     ((u32)(r))
-#define AS_i64(r)     ((i64)(r))
-#define AS_u64(r)     (r)
+#define AS_fd(r) ((int)(r))
+#define AS_int(r) ((int)(r))
+#define AS_u32(r) ((u32)(r))
+#define AS_i64(r) ((i64)(r))
+#define AS_u64(r) (r)
 #define AS_uaddr_t(r) UADDR(r)
-#define AS_ustr_t(r)  UADDR(r)
+#define AS_ustr_t(r) UADDR(r)
 
 typedef i64 (*syscall_fn)(const struct trapframe *tf);
 
 /* One caller for each, which takes the arguments from the frame. */
-#define SYSCALL0(nr, name)                                                                                             \
-	static i64 call_##name(const struct trapframe *tf)                                                             \
-	{                                                                                                              \
-		return sys_##name();                                                                                   \
+#define SYSCALL0(nr, name)                                 \
+	static i64 call_##name(const struct trapframe *tf) \
+	{                                                  \
+		return sys_##name();                       \
 	}
-#define CALLER(name, ...)                                                                                              \
-	static i64 call_##name(const struct trapframe *tf)                                                             \
-	{                                                                                                              \
-		return sys_##name(__VA_ARGS__);                                                                        \
+#define CALLER(name, ...)                                  \
+	static i64 call_##name(const struct trapframe *tf) \
+	{                                                  \
+		return sys_##name(__VA_ARGS__);            \
 	}
 #define SYSCALL1(nr, name, t1, a1) CALLER(name, AS_##t1(tf->rdi))
 #define SYSCALL2(nr, name, t1, a1, t2, a2) CALLER(name, AS_##t1(tf->rdi), AS_##t2(tf->rsi))
-#define SYSCALL3(nr, name, t1, a1, t2, a2, t3, a3)                                                                     \
+#define SYSCALL3(nr, name, t1, a1, t2, a2, t3, a3) \
 	CALLER(name, AS_##t1(tf->rdi), AS_##t2(tf->rsi), AS_##t3(tf->rdx))
-#define SYSCALL4(nr, name, t1, a1, t2, a2, t3, a3, t4, a4)                                                             \
+#define SYSCALL4(nr, name, t1, a1, t2, a2, t3, a3, t4, a4) \
 	CALLER(name, AS_##t1(tf->rdi), AS_##t2(tf->rsi), AS_##t3(tf->rdx), AS_##t4(tf->r10))
-#define SYSCALL5(nr, name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5)                                                     \
+#define SYSCALL5(nr, name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5) \
 	CALLER(name, AS_##t1(tf->rdi), AS_##t2(tf->rsi), AS_##t3(tf->rdx), AS_##t4(tf->r10), AS_##t5(tf->r8))
-#define SYSCALL6(nr, name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6)                                             \
-	CALLER(name, AS_##t1(tf->rdi), AS_##t2(tf->rsi), AS_##t3(tf->rdx), AS_##t4(tf->r10), AS_##t5(tf->r8),          \
-	       AS_##t6(tf->r9))
+#define SYSCALL6(nr, name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6)                   \
+	CALLER(name, AS_##t1(tf->rdi), AS_##t2(tf->rsi), AS_##t3(tf->rdx), AS_##t4(tf->r10), \
+	       AS_##t5(tf->r8), AS_##t6(tf->r9))
 #include "kernel/abi/syscalls.def"
 #undef SYSCALL0
 #undef SYSCALL1
@@ -80,9 +81,9 @@ struct syscall_text {
 #define SYSCALL2(nr, name, t1, a1, t2, a2) [nr] = {#name, " " #t1 " " #t2},
 #define SYSCALL3(nr, name, t1, a1, t2, a2, t3, a3) [nr] = {#name, " " #t1 " " #t2 " " #t3},
 #define SYSCALL4(nr, name, t1, a1, t2, a2, t3, a3, t4, a4) [nr] = {#name, " " #t1 " " #t2 " " #t3 " " #t4},
-#define SYSCALL5(nr, name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5)                                                     \
+#define SYSCALL5(nr, name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5) \
 	[nr] = {#name, " " #t1 " " #t2 " " #t3 " " #t4 " " #t5},
-#define SYSCALL6(nr, name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6)                                             \
+#define SYSCALL6(nr, name, t1, a1, t2, a2, t3, a3, t4, a4, t5, a5, t6, a6) \
 	[nr] = {#name, " " #t1 " " #t2 " " #t3 " " #t4 " " #t5 " " #t6},
 static const struct syscall_text texts[] = {
 #include "kernel/abi/syscalls.def"
@@ -164,7 +165,7 @@ static i64 syscall_traced(u32 nr, struct trapframe *tf)
 
 void syscall_dispatch(struct trapframe *tf)
 {
-	u32 nr = (u32)tf->orig_rax;
+	u32 nr = sabotage(number_bits) && tf->orig_rax >> 32 ? ~0U : (u32)tf->orig_rax;
 
 	tf->orig_rax = nr; /* not negative: this frame is of a system call (signal.c) */
 	if (unlikely(syscall_trace_all))

@@ -1,0 +1,26 @@
+/* Breaking a protection on purpose (leaf); see sabotage.def. In the release build sabotage() is false and leaves no
+ * trace in the code. */
+#pragma once
+
+#include "hal/base/types.h"
+
+#if defined(BULKHEAD_TESTING) && !defined(BULKHEAD_HOST)
+enum sabotage {
+#define SABOTAGE(name, row, guard, what) SABOTAGE_##name,
+#include "hal/base/sabotage.def"
+#undef SABOTAGE
+};
+
+extern u64 sabotage_mask; /* [I] */
+
+#define sabotage(name) unlikely(sabotage_mask &BIT(SABOTAGE_##name))
+
+/* sabotage_init: what the command line asks for, before anything else is set up.
+ * sabotage_check: panic when it asks for a name that is not there. */
+void sabotage_init(const char *cmdline);
+void sabotage_check(const char *cmdline);
+#else
+#define sabotage(name) false
+#define sabotage_init(cmdline) ((void)0)
+#define sabotage_check(cmdline) ((void)0)
+#endif
