@@ -3,12 +3,13 @@
  *
  *	(nothing)     a login shell on the console
  *	-c FILE       the shell runs the text of FILE
- *	-s            the shell, or what -c runs, reads the console as plain standard input: whole lines,
- *	              no echo, no prompt, nothing translated
+ *	-s            the shell, or what -c runs, gets by a pipe what comes in by the console; nothing is
+ *	              echoed or translated, and an end of file (VEOF) is the end for good
  *	-t            run every program of /test, in order of name, each with its own time limit
  *
  * When that has ended, so does process 1, with its status, and the kernel powers off and reports it.
  * SIGUSR2 powers off, SIGUSR1 halts, SIGTERM restarts (poweroff, halt and reboot of busybox send these). */
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -83,7 +84,7 @@ static pid_t spawn(const char *path, char *const argv[])
 	if (pid != 0)
 		return pid;
 	setsid();
-	ioctl(STDIN_FILENO, TIOCSCTTY, 1);
+	ioctl(STDOUT_FILENO, TIOCSCTTY, 1);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	execv(path, argv);
 	complain(path);
@@ -137,7 +138,7 @@ static int await(pid_t pid, time_t seconds)
 
 /* --- the shell --- */
 
-/* set_console: PLAIN: as a file would be. Otherwise only the output stays as programs write it. */
+/* set_console: output stays as programs write it; PLAIN: input, too. */
 static void set_console(bool plain)
 {
 	struct termios tio;
@@ -151,6 +152,32 @@ static void set_console(bool plain)
 		tio.c_lflag |= ICANON;
 	}
 	tcsetattr(STDIN_FILENO, TCSANOW, &tio);
+}
+
+/* start_pump: standard input becomes a pipe, which a process fills from the console. */
+static int start_pump(void)
+{
+	char buf[4096];
+	int ends[2];
+	ssize_t n;
+	pid_t pid;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		close(ends[0]);
+		while ((n = read(STDIN_FILENO, buf, sizeof(buf))) > 0)
+			for (ssize_t done = 0; done < n; done += write(ends[1], buf + done, n - done))
+				;
+		_exit(0);
+	}
+	if (pid > 0)
+		dup2(ends[0], STDIN_FILENO);
+	close(ends[0]);
+	close(ends[1]);
+	return pid > 0 ? 0 : -1;
 }
 
 static char *read_file(const char *path)
@@ -184,7 +211,7 @@ static void say_ready(void)
 
 static int run_shell(const char *command_file, bool plain)
 {
-	char *login[] = {"-sh", NULL}, *reader[] = {"sh", "+i", NULL}, *command[] = {"sh", "-c", NULL, NULL};
+	char *login[] = {"-sh", NULL}, *reader[] = {"sh", NULL}, *command[] = {"sh", "-c", NULL, NULL};
 	char **argv = plain ? reader : login;
 	pid_t pid;
 
@@ -196,6 +223,10 @@ static int run_shell(const char *command_file, bool plain)
 		set_console(plain);
 	else if (chdir(getenv("HOME")) < 0)
 		complain(getenv("HOME"));
+	if (plain && start_pump() < 0) {
+		complain("standard input");
+		return 1;
+	}
 	say_ready();
 	pid = spawn("/bin/sh", argv);
 	return pid < 0 ? 1 : await(pid, FOREVER);
