@@ -399,11 +399,11 @@ int signal_take(u64 set, siginfo_t *ret_info)
 		                    ? ready & FAULT_SIGNALS & t->sig_pending.set
 		                    : ready;
 
-		if (SIGMASK(sig) & STOP_SIGNALS)
-			p->stop_due = true;
 		sig = __builtin_ctzl(first) + 1;
 		queue_take(t->sig_pending.set & SIGMASK(sig) ? &t->sig_pending : &p->sig_pending, sig,
 		           ret_info);
+		if (SIGMASK(sig) & STOP_SIGNALS)
+			p->stop_due = true;
 	}
 	signal_unlock(p->sighand, on);
 	return sig;
