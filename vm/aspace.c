@@ -1,6 +1,7 @@
 /* Regions: finding, placing, splitting, merging. What a touch of one does is in fault.c. */
 #include "vm/aspace.h"
 #include "hal/base/assert.h"
+#include "hal/base/atomic.h"
 #include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/random.h"
@@ -10,6 +11,10 @@
 #include "vm/region.h"
 
 bool aspace_randomize = true, aspace_allow_wx;
+
+static struct spinlock aspaces_lock = SPINLOCK_INIT("aspaces", RANK_ASPACES);
+static struct list aspaces = LIST_INIT(aspaces); /* [aspaces_lock] all but those that a fork is filling */
+static u64 truncations;                          /* [atomic] calls of aspace_trim */
 
 static struct kmem_cache *aspace_cache, *region_cache;
 static void (*file_get)(struct file *), (*file_put)(struct file *); /* [I] */
@@ -101,6 +106,11 @@ static void regions_free(struct region *dead)
 static void region_link(struct aspace *as, struct region *r)
 {
 	tree_insert(&as->regions, &r->node, region_less);
+	r->aspace = as;
+	if (r->object) {
+		WITH_LOCK(&r->object->lock)
+			list_push_back(&r->object->regions, &r->object_link);
+	}
 	as->region_count++;
 	as->size += r->end - r->start;
 }
@@ -108,6 +118,10 @@ static void region_link(struct aspace *as, struct region *r)
 static void region_unlink(struct aspace *as, struct region *r, struct region **dead)
 {
 	tree_remove(&as->regions, &r->node);
+	if (r->object) {
+		WITH_LOCK(&r->object->lock)
+			list_remove(&r->object_link);
+	}
 	as->region_count--;
 	as->size -= r->end - r->start;
 	r->next_dead = *dead;
@@ -130,6 +144,55 @@ static int region_split(struct aspace *as, vaddr_t addr)
 	r->end = addr;
 	region_link(as, high);
 	return 0;
+}
+
+/* space_truncate: unmap what AS shows of O behind SIZE. */
+static void space_truncate(struct aspace *as, const struct vmobject *o, u64 size)
+{
+	u64 keep = ALIGN_UP(size, PAGE_SIZE);
+
+	WITH_LOCK(&as->lock) {
+		for (struct region *r = region_at(as->regions.first); r; r = region_next(r)) {
+			u64 shown = keep > r->offset ? keep - r->offset : 0;
+
+			if (r->object == o && shown < r->end - r->start)
+				pmap_remove(&as->pmap, r->start + shown, r->end);
+		}
+	}
+}
+
+/* next_unseen: a space that maps O and was not seen by the walk with this STAMP, with a reference; or NULL. One whose
+ * last reference is gone is being taken apart anyway. */
+static struct aspace *next_unseen(struct vmobject *o, u64 stamp)
+{
+	struct aspace *found = NULL;
+
+	WITH_LOCK(&o->lock) {
+		struct region *r;
+
+		list_for_each(r, &o->regions, object_link) {
+			if (r->stamp == stamp)
+				continue;
+			r->stamp = stamp;
+			if (ref_get_unless_zero(&r->aspace->refs)) {
+				found = r->aspace;
+				break;
+			}
+		}
+	}
+	return found;
+}
+
+void regions_truncate(struct vmobject *o, u64 size)
+{
+	static u64 last_stamp; /* [atomic] */
+	u64 stamp = atomic_add(&last_stamp, 1);
+	struct aspace *as;
+
+	while ((as = next_unseen(o, stamp))) {
+		space_truncate(as, o, size);
+		aspace_put(as);
+	}
 }
 
 static bool region_joins(const struct region *a, const struct region *b)
@@ -194,7 +257,8 @@ static vaddr_t place_find(struct aspace *as, u64 len)
 
 /* --- spaces --- */
 
-int aspace_create(struct aspace **ret)
+/* aspace_new: an empty space, not in the list yet. */
+static int aspace_new(struct aspace **ret)
 {
 	struct aspace *as = kmem_cache_alloc(aspace_cache);
 
@@ -202,12 +266,28 @@ int aspace_create(struct aspace **ret)
 		return -ENOMEM;
 	*as = (struct aspace){.refs = 1, .mmap_base = USER_MAX, .stack_top = USER_MAX};
 	spin_init(&as->lock, "aspace", RANK_ASPACE);
+	list_init(&as->all_link);
 	if (pmap_create(&as->pmap) < 0) {
 		kmem_cache_free(aspace_cache, as);
 		return -ENOMEM;
 	}
 	*ret = as;
 	return 0;
+}
+
+static void aspace_list(struct aspace *as)
+{
+	WITH_LOCK (&aspaces_lock)
+		list_push_back(&aspaces, &as->all_link);
+}
+
+int aspace_create(struct aspace **ret)
+{
+	int err = aspace_new(ret);
+
+	if (!err)
+		aspace_list(*ret);
+	return err;
 }
 
 void aspace_get(struct aspace *as)
@@ -221,6 +301,8 @@ void aspace_put(struct aspace *as)
 
 	if (!ref_put(&as->refs))
 		return;
+	WITH_LOCK (&aspaces_lock)
+		list_remove(&as->all_link);
 	WITH_LOCK (&as->lock) {
 		while (as->regions.first) {
 			struct region *r = region_at(as->regions.first);
@@ -513,6 +595,38 @@ int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present)
 	return err;
 }
 
+/* --- objects that shrink --- */
+
+/* trim_regions: unmap what lies behind the end of O (NULL: of any object), copies of one's own too, as Linux does. Lock
+ * held. */
+static void trim_regions(struct aspace *as, const struct vmobject *o)
+{
+	for (struct region *r = region_at(as->regions.first); r; r = region_next(r)) {
+		if (!r->object || (o && r->object != o))
+			continue;
+		u64 end = ALIGN_UP(read_once(r->object->size), PAGE_SIZE);
+		u64 kept = end > r->offset ? end - r->offset : 0;
+
+		if (kept < r->end - r->start)
+			pmap_remove(&as->pmap, r->start + kept, r->end);
+	}
+}
+
+void aspace_trim(const struct vmobject *o)
+{
+	struct aspace *as;
+
+	atomic_add(&truncations, 1); /* before the walk: see aspace_fork */
+	WITH_LOCK (&aspaces_lock) {
+		list_for_each (as, &aspaces, all_link) {
+			WITH_LOCK (&as->lock)
+				trim_regions(as, o);
+		}
+	}
+}
+
+/* --- fork --- */
+
 static int fork_regions(struct aspace *from, struct aspace *to)
 {
 	for (struct region *r = region_at(from->regions.first); r; r = region_next(r)) {
@@ -531,8 +645,9 @@ static int fork_regions(struct aspace *from, struct aspace *to)
 
 int aspace_fork(struct aspace *as, struct aspace **ret)
 {
+	u64 before = atomic_load(&truncations);
 	struct aspace *child;
-	int err = aspace_create(&child);
+	int err = aspace_new(&child);
 
 	if (err)
 		return err;
@@ -550,11 +665,17 @@ int aspace_fork(struct aspace *as, struct aspace **ret)
 		child->code_start = as->code_start;
 		child->code_end = as->code_end;
 	}
-	if (err)
+	if (err) {
 		aspace_put(child);
-	else
-		*ret = child;
-	return err;
+		return err;
+	}
+	aspace_list(child);
+	if (atomic_load(&truncations) !=
+	    before) /* an object shrank, and the walk may have missed the child */
+		WITH_LOCK (&child->lock)
+			trim_regions(child, NULL);
+	*ret = child;
+	return 0;
 }
 
 bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa)

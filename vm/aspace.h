@@ -7,6 +7,7 @@
 #pragma once
 
 #include "hal/base/types.h"
+#include "hal/base/list.h"
 #include "hal/base/tree.h"
 #include "hal/cpu/spinlock.h"
 #include "vm/object.h"
@@ -32,10 +33,14 @@ struct region {
 	u64 offset;               /* [a] bytes into the object that start maps to */
 	struct file *file;        /* [I] a counted reference, or NULL */
 	struct region *next_dead; /* [its taker] after removal: see regions_free */
+	struct aspace *aspace;    /* [I] whose region it is */
+	struct list object_link;  /* [object lock] object->regions */
+	u64 stamp;                /* [object lock] of the last walk over object->regions */
 };
 
 struct aspace {
 	u32 refs;               /* [atomic] */
+	struct list all_link;   /* [aspaces lock] */
 	struct spinlock lock;   /* RANK_ASPACE; "a" above */
 	struct tree regions;    /* [a] */
 	struct pmap pmap;       /* [a] */
@@ -83,6 +88,9 @@ int aspace_discard(struct aspace *as, vaddr_t addr, u64 len);
 
 /* aspace_page_state: whether VA's page is in memory, as mincore(2) tells it. => 0, or -ENOMEM (not mapped at all) */
 int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present);
+
+/* aspace_trim: O has shrunk: unmap what now lies behind its end from every space. No lock held. */
+void aspace_trim(const struct vmobject *o);
 
 /* aspace_fork: a copy with shared frames; private pages become copy-on-write on both sides. => 0 or -ENOMEM
  */

@@ -1,11 +1,14 @@
 /* Memory objects: a radix tree of frames, 64 to a node, as high as the object needs. */
 #include "vm/object.h"
 #include "hal/base/assert.h"
+#include "hal/base/atomic.h"
 #include "hal/base/dmap.h"
 #include "hal/base/string.h"
 #include "kernel/abi/errno.h"
+#include "vm/aspace.h"
 #include "vm/frame.h"
 #include "vm/kmem.h"
+#include "vm/region.h"
 
 #define NODE_BITS 6
 #define NODE_SLOTS (1U << NODE_BITS)
@@ -130,6 +133,7 @@ int object_create(u64 size, struct vmobject **ret)
 		return -ENOMEM;
 	*o = (struct vmobject){.refs = 1, .size = size};
 	spin_init(&o->lock, "object", RANK_OBJECT);
+	list_init(&o->regions);
 	*ret = o;
 	return 0;
 }
@@ -211,17 +215,26 @@ int object_insert(struct vmobject *o, u64 index, paddr_t pa)
 
 void object_resize(struct vmobject *o, u64 size)
 {
+	bool shrinks = false;
+
 	WITH_LOCK (&o->lock) {
 		paddr_t pa;
 
-		if (size < o->size) {
+		shrinks = size < o->size;
+		if (shrinks) {
 			truncate_pages(o, DIV_UP(size, PAGE_SIZE));
 			if ((size & PAGE_MASK) && page_get(o, size >> PAGE_SHIFT, false, &pa) == 0)
 				memset(phys_to_virt(pa) + (size & PAGE_MASK), 0,
 				       PAGE_SIZE - (size & PAGE_MASK));
 		}
+		shrinks = size < o->size;
 		o->size = size;
 	}
+	/* A fault that comes from here on finds the new size. */
+	if (shrinks)
+		regions_truncate(o, size);
+	if (shrinks && atomic_load(&o->refs) > 1) /* somebody maps it */
+		aspace_trim(o);
 }
 
 isize_t object_read(struct vmobject *o, u64 off, void *buf, size_t n)

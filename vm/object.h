@@ -3,6 +3,7 @@
 #pragma once
 
 #include "hal/base/types.h"
+#include "hal/base/list.h"
 #include "hal/cpu/spinlock.h"
 
 struct radix_node;
@@ -14,6 +15,7 @@ struct vmobject {
 	u64 pages;               /* [lock] frames held */
 	struct radix_node *root; /* [lock] page index -> frame; see object.c */
 	u32 height;              /* [lock] */
+	struct list regions;     /* [lock] struct region that map it, in any address space */
 };
 
 void object_init(void);
@@ -28,8 +30,8 @@ int object_page(struct vmobject *o, u64 index, bool create, paddr_t *ret_pa);
 /* object_insert: page INDEX is the frame PA from now on; takes over the reference. For loaders. */
 int object_insert(struct vmobject *o, u64 index, paddr_t pa);
 
-/* object_resize: pages behind the new end are dropped, the tail of the last page is zeroed. Mappings of
- * dropped pages keep their frames. */
+/* object_resize: pages behind the new end are dropped, from all who map them too; the tail of the last page is
+ * zeroed. No lock held. */
 void object_resize(struct vmobject *o, u64 size);
 
 /* object_read, object_write: kernel buffers. READ stops at size; WRITE extends size.

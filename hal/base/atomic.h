@@ -28,3 +28,14 @@ static inline bool ref_put(u32 *refs)
 {
 	return __atomic_sub_fetch(refs, 1, __ATOMIC_ACQ_REL) == 0;
 }
+
+/* ref_get_unless_zero: => false when the last reference is gone already. */
+static inline bool ref_get_unless_zero(u32 *refs)
+{
+	u32 n = atomic_load(refs);
+
+	while (n)
+		if (atomic_cas(refs, &n, n + 1))
+			return true;
+	return false;
+}
