@@ -12,9 +12,6 @@
 
 bool aspace_randomize = true, aspace_allow_wx;
 
-static struct spinlock aspaces_lock = SPINLOCK_INIT("aspaces", RANK_ASPACES);
-static struct list aspaces = LIST_INIT(aspaces); /* [aspaces_lock] all but those that a fork is filling */
-static u64 truncations;                          /* [atomic] calls of aspace_trim */
 
 static struct kmem_cache *aspace_cache, *region_cache;
 static void (*file_get)(struct file *), (*file_put)(struct file *); /* [I] */
@@ -257,8 +254,7 @@ static vaddr_t place_find(struct aspace *as, u64 len)
 
 /* --- spaces --- */
 
-/* aspace_new: an empty space, not in the list yet. */
-static int aspace_new(struct aspace **ret)
+int aspace_create(struct aspace **ret)
 {
 	struct aspace *as = kmem_cache_alloc(aspace_cache);
 
@@ -266,28 +262,12 @@ static int aspace_new(struct aspace **ret)
 		return -ENOMEM;
 	*as = (struct aspace){.refs = 1, .mmap_base = USER_MAX, .stack_top = USER_MAX};
 	spin_init(&as->lock, "aspace", RANK_ASPACE);
-	list_init(&as->all_link);
 	if (pmap_create(&as->pmap) < 0) {
 		kmem_cache_free(aspace_cache, as);
 		return -ENOMEM;
 	}
 	*ret = as;
 	return 0;
-}
-
-static void aspace_list(struct aspace *as)
-{
-	WITH_LOCK (&aspaces_lock)
-		list_push_back(&aspaces, &as->all_link);
-}
-
-int aspace_create(struct aspace **ret)
-{
-	int err = aspace_new(ret);
-
-	if (!err)
-		aspace_list(*ret);
-	return err;
 }
 
 void aspace_get(struct aspace *as)
@@ -301,8 +281,6 @@ void aspace_put(struct aspace *as)
 
 	if (!ref_put(&as->refs))
 		return;
-	WITH_LOCK (&aspaces_lock)
-		list_remove(&as->all_link);
 	WITH_LOCK (&as->lock) {
 		while (as->regions.first) {
 			struct region *r = region_at(as->regions.first);
@@ -595,38 +573,6 @@ int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present)
 	return err;
 }
 
-/* --- objects that shrink --- */
-
-/* trim_regions: unmap what lies behind the end of O (NULL: of any object), copies of one's own too, as Linux does. Lock
- * held. */
-static void trim_regions(struct aspace *as, const struct vmobject *o)
-{
-	for (struct region *r = region_at(as->regions.first); r; r = region_next(r)) {
-		if (!r->object || (o && r->object != o))
-			continue;
-		u64 end = ALIGN_UP(read_once(r->object->size), PAGE_SIZE);
-		u64 kept = end > r->offset ? end - r->offset : 0;
-
-		if (kept < r->end - r->start)
-			pmap_remove(&as->pmap, r->start + kept, r->end);
-	}
-}
-
-void aspace_trim(const struct vmobject *o)
-{
-	struct aspace *as;
-
-	atomic_add(&truncations, 1); /* before the walk: see aspace_fork */
-	WITH_LOCK (&aspaces_lock) {
-		list_for_each (as, &aspaces, all_link) {
-			WITH_LOCK (&as->lock)
-				trim_regions(as, o);
-		}
-	}
-}
-
-/* --- fork --- */
-
 static int fork_regions(struct aspace *from, struct aspace *to)
 {
 	for (struct region *r = region_at(from->regions.first); r; r = region_next(r)) {
@@ -645,9 +591,8 @@ static int fork_regions(struct aspace *from, struct aspace *to)
 
 int aspace_fork(struct aspace *as, struct aspace **ret)
 {
-	u64 before = atomic_load(&truncations);
 	struct aspace *child;
-	int err = aspace_new(&child);
+	int err = aspace_create(&child);
 
 	if (err)
 		return err;
@@ -665,17 +610,11 @@ int aspace_fork(struct aspace *as, struct aspace **ret)
 		child->code_start = as->code_start;
 		child->code_end = as->code_end;
 	}
-	if (err) {
+	if (err)
 		aspace_put(child);
-		return err;
-	}
-	aspace_list(child);
-	if (atomic_load(&truncations) !=
-	    before) /* an object shrank, and the walk may have missed the child */
-		WITH_LOCK (&child->lock)
-			trim_regions(child, NULL);
-	*ret = child;
-	return 0;
+	else
+		*ret = child;
+	return err;
 }
 
 bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa)

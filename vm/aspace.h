@@ -40,7 +40,6 @@ struct region {
 
 struct aspace {
 	u32 refs;               /* [atomic] */
-	struct list all_link;   /* [aspaces lock] */
 	struct spinlock lock;   /* RANK_ASPACE; "a" above */
 	struct tree regions;    /* [a] */
 	struct pmap pmap;       /* [a] */
@@ -88,9 +87,6 @@ int aspace_discard(struct aspace *as, vaddr_t addr, u64 len);
 
 /* aspace_page_state: whether VA's page is in memory, as mincore(2) tells it. => 0, or -ENOMEM (not mapped at all) */
 int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present);
-
-/* aspace_trim: O has shrunk: unmap what now lies behind its end from every space. No lock held. */
-void aspace_trim(const struct vmobject *o);
 
 /* aspace_fork: a copy with shared frames; private pages become copy-on-write on both sides. => 0 or -ENOMEM
  */

@@ -1,11 +1,9 @@
 /* Memory objects: a radix tree of frames, 64 to a node, as high as the object needs. */
 #include "vm/object.h"
 #include "hal/base/assert.h"
-#include "hal/base/atomic.h"
 #include "hal/base/dmap.h"
 #include "hal/base/string.h"
 #include "kernel/abi/errno.h"
-#include "vm/aspace.h"
 #include "vm/frame.h"
 #include "vm/kmem.h"
 #include "vm/region.h"
@@ -215,13 +213,12 @@ int object_insert(struct vmobject *o, u64 index, paddr_t pa)
 
 void object_resize(struct vmobject *o, u64 size)
 {
-	bool shrinks = false;
+	bool shrinks;
 
 	WITH_LOCK (&o->lock) {
 		paddr_t pa;
 
-		shrinks = size < o->size;
-		if (shrinks) {
+		if (size < o->size) {
 			truncate_pages(o, DIV_UP(size, PAGE_SIZE));
 			if ((size & PAGE_MASK) && page_get(o, size >> PAGE_SHIFT, false, &pa) == 0)
 				memset(phys_to_virt(pa) + (size & PAGE_MASK), 0,
@@ -233,8 +230,6 @@ void object_resize(struct vmobject *o, u64 size)
 	/* A fault that comes from here on finds the new size. */
 	if (shrinks)
 		regions_truncate(o, size);
-	if (shrinks && atomic_load(&o->refs) > 1) /* somebody maps it */
-		aspace_trim(o);
 }
 
 isize_t object_read(struct vmobject *o, u64 off, void *buf, size_t n)
