@@ -11,7 +11,8 @@
 
 static struct aspace *make(u64 pages)
 {
-	struct map_request req = {.addr = AT, .len = pages * PAGE_SIZE, .prot = RW, .max_prot = RW | VM_EXEC, .fixed = true};
+	struct map_request req = {
+	        .addr = AT, .len = pages * PAGE_SIZE, .prot = RW, .max_prot = RW | VM_EXEC, .fixed = true};
 	struct aspace *as;
 	vaddr_t got;
 
@@ -48,7 +49,8 @@ static paddr_t frame_at(struct aspace *as, vaddr_t va, u32 *ret_prot)
 	return pa;
 }
 
-KERNEL_TEST(demand_zero, "[V3] a region costs no frame before it is touched; a read shares the frame of zeroes")
+KERNEL_TEST(demand_zero,
+            "[V3] a region costs no frame before it is touched; a read shares the frame of zeroes")
 {
 	u64 before = frames_before();
 	struct aspace *as = make(1000);
@@ -98,7 +100,8 @@ KERNEL_TEST(write_exec_refused, "[V5] a region that is writable and executable a
 	aspace_put(as);
 }
 
-KERNEL_TEST(fork_copies_on_write, "[V2] after fork each writer copies for itself, the last owner writes without a copy")
+KERNEL_TEST(fork_copies_on_write,
+            "[V2] after fork each writer copies for itself, the last owner writes without a copy")
 {
 	u64 before = frames_before();
 	struct aspace *a = make(4), *b;
@@ -129,7 +132,9 @@ KERNEL_TEST(fork_copies_on_write, "[V2] after fork each writer copies for itself
 
 KERNEL_TEST(fork_generations, "[V1] [V2] counts are right over six generations and any order of ends")
 {
-	enum { N = 6 };
+	enum {
+		N = 6
+	};
 	static const u8 order[N] = {3, 0, 5, 1, 4, 2};
 	u64 before = frames_before();
 	struct aspace *as[N];
@@ -190,13 +195,15 @@ KERNEL_TEST(unmap_and_split, "[V1] unmapping and protecting parts splits regions
 
 KERNEL_TEST(kernel_half_refused, "[P2] no region reaches zero or the kernel's half")
 {
-	static const u64 bad[] = {0, 0x1000, USER_MAX, USER_MAX - PAGE_SIZE + 1, 1UL << 47, ~0UL << 47, -PAGE_SIZE};
+	static const u64 bad[] = {0,         0x1000,     USER_MAX,  USER_MAX - PAGE_SIZE + 1,
+	                          1UL << 47, ~0UL << 47, -PAGE_SIZE};
 	struct aspace *as = make(1);
 	vaddr_t got;
 
 	KT_ASSERT(as);
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
-		struct map_request req = {.addr = bad[i], .len = 2 * PAGE_SIZE, .prot = VM_READ, .max_prot = RW, .fixed = true};
+		struct map_request req = {
+		        .addr = bad[i], .len = 2 * PAGE_SIZE, .prot = VM_READ, .max_prot = RW, .fixed = true};
 
 		KT_CHECK(aspace_map(as, &req, &got) < 0);
 	}
@@ -208,8 +215,12 @@ KERNEL_TEST(shared_object, "[V3] an object's page is one frame for all who map i
 	u64 before = frames_before();
 	struct vmobject *o;
 	struct aspace *a = make(1), *b = make(1);
-	struct map_request req = {
-		.addr = 2 * AT, .len = 2 * PAGE_SIZE, .prot = RW, .max_prot = RW, .flags = REGION_SHARED, .fixed = true};
+	struct map_request req = {.addr = 2 * AT,
+	                          .len = 2 * PAGE_SIZE,
+	                          .prot = RW,
+	                          .max_prot = RW,
+	                          .flags = REGION_SHARED,
+	                          .fixed = true};
 	vaddr_t got;
 	u32 prot;
 	u8 c = 0;
@@ -223,6 +234,7 @@ KERNEL_TEST(shared_object, "[V3] an object's page is one frame for all who map i
 	KT_CHECK(object_read(o, 5, &c, 1) == 1 && c == 's');
 	KT_CHECK(aspace_fault(a, 2 * AT + PAGE_SIZE, VM_WRITE) == 0);
 	object_resize(o, PAGE_SIZE);
+	KT_CHECK(frame_at(a, 2 * AT + PAGE_SIZE, &prot) == 0);
 	KT_CHECK(aspace_fault(b, 2 * AT + PAGE_SIZE, VM_READ) == -ENXIO);
 	object_put(o);
 	aspace_put(a);

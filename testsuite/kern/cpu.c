@@ -76,7 +76,7 @@ KERNEL_TEST(idt_stacks, "[B4] double fault, NMI and machine check have a stack o
 	KT_CHECK(idt()[VEC_NMI].ist != 0);
 	KT_CHECK(idt()[VEC_MC].ist != 0);
 	KT_CHECK(idt()[VEC_DF].ist != idt()[VEC_NMI].ist && idt()[VEC_DF].ist != idt()[VEC_MC].ist &&
-		 idt()[VEC_NMI].ist != idt()[VEC_MC].ist);
+	         idt()[VEC_NMI].ist != idt()[VEC_MC].ist);
 	KT_CHECK(idt()[VEC_PF].ist == 0 && idt()[VEC_GP].ist == 0 && idt()[VEC_SYSCALL].ist == 0);
 }
 
@@ -130,8 +130,9 @@ KERNEL_TEST(protections_on, "[V8] WP, NX, SMEP, SMAP and UMIP are on where the C
 	KT_CHECK(!cpu_features.smap || cr4 & CR4_SMAP);
 	KT_CHECK(!cpu_features.umip || cr4 & CR4_UMIP);
 	KT_CHECK(cr4 & CR4_OSFXSR && cr4 & CR4_OSXMMEXCPT);
-	kern_test_note("nx %u smep %u smap %u umip %u fsgsbase %u xsave %u", cpu_features.nx, cpu_features.smep,
-		       cpu_features.smap, cpu_features.umip, cpu_features.fsgsbase, cpu_features.xsave);
+	kern_test_note("nx %u smep %u smap %u umip %u fsgsbase %u xsave %u", cpu_features.nx,
+	               cpu_features.smep, cpu_features.smap, cpu_features.umip, cpu_features.fsgsbase,
+	               cpu_features.xsave);
 }
 
 KERNEL_TEST(features_found, "[V8] the features are the CPU's own answer")
@@ -149,8 +150,10 @@ KERNEL_TEST(syscall_registers, "[P7] the system-call registers: entry in the tex
 	KT_CHECK(rdmsr(MSR_EFER) & EFER_SCE);
 	KT_CHECK(entry >= (u64)text_start && entry < (u64)text_end);
 	KT_CHECK((rdmsr(MSR_STAR) >> 32 & 0xffff) == SEL_KERNEL_CS);
-	KT_CHECK((rdmsr(MSR_STAR) >> 48) + 16 == (SEL_USER_CS & ~3UL) || (rdmsr(MSR_STAR) >> 48) + 16 == SEL_USER_CS);
-	KT_CHECK(mask & RFLAGS_IF && mask & RFLAGS_TF && mask & RFLAGS_DF && mask & RFLAGS_AC && mask & RFLAGS_NT);
+	KT_CHECK((rdmsr(MSR_STAR) >> 48) + 16 == (SEL_USER_CS & ~3UL) ||
+	         (rdmsr(MSR_STAR) >> 48) + 16 == SEL_USER_CS);
+	KT_CHECK(mask & RFLAGS_IF && mask & RFLAGS_TF && mask & RFLAGS_DF && mask & RFLAGS_AC &&
+	         mask & RFLAGS_NT);
 }
 
 KERNEL_TEST(fresh_fpu, "[P6] a fresh program's extended state: x87 0x37f, MXCSR 0x1f80, all else zero")

@@ -25,7 +25,9 @@ KERNEL_TEST(frame_counts, "[V1] a frame is taken with one reference, and free af
 
 KERNEL_TEST(frames_distinct, "[V1] five hundred frames are all different, hold their contents, and come back")
 {
-	enum { N = 500 };
+	enum {
+		N = 500
+	};
 	u64 before = frame_free_count();
 	paddr_t *pa = kmalloc(N * sizeof(*pa));
 

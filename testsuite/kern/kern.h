@@ -17,22 +17,22 @@ struct kern_test {
 	bool crash;
 };
 
-#define KERN_TEST_ENTRY(test, description, is_crash)                                             \
-	static void test(void);                                                                  \
-	static const struct kern_test kern_test_##test __section(".kerntest") __aligned(8) = {   \
-		.name = #test, .text = (description), .fn = test, .crash = (is_crash)};          \
+#define KERN_TEST_ENTRY(test, description, is_crash)                                                    \
+	static void test(void);                                                                         \
+	static const struct kern_test kern_test_##test __section(".kerntest")                           \
+	        __aligned(8) = {.name = #test, .text = (description), .fn = test, .crash = (is_crash)}; \
 	static void test(void)
 
 #define KERNEL_TEST(test, description) KERN_TEST_ENTRY(test, description, false)
 #define KERNEL_CRASH(test, description) KERN_TEST_ENTRY(test, description, true)
 
 /* KT_ASSERT: a false one fails the running test and leaves the function. */
-#define KT_ASSERT(cond)                                               \
-	do {                                                          \
-		if (!(cond)) {                                        \
-			kern_test_failed(__FILE__, __LINE__, #cond);  \
-			return;                                       \
-		}                                                     \
+#define KT_ASSERT(cond)                                              \
+	do {                                                         \
+		if (!(cond)) {                                       \
+			kern_test_failed(__FILE__, __LINE__, #cond); \
+			return;                                      \
+		}                                                    \
 	} while (0)
 
 /* KT_CHECK: the same, but the test goes on. Callable from any thread. */
@@ -51,10 +51,10 @@ void kern_test_note(const char *fmt, ...) __printf(1, 2);
 void kern_tests_run(void);
 
 /* kern_wait: let other threads run until COND, ten seconds at most. => whether it came true */
-#define kern_wait(cond)                                                          \
-	({                                                                       \
-		for (u32 i_ = 0; i_ < 1000 && !(cond); i_++)                     \
-			kern_sleep_ms(10);                                       \
-		(bool)(cond);                                                    \
+#define kern_wait(cond)                                      \
+	({                                                   \
+		for (u32 i_ = 0; i_ < 1000 && !(cond); i_++) \
+			kern_sleep_ms(10);                   \
+		(bool)(cond);                                \
 	})
 void kern_sleep_ms(u64 ms);

@@ -10,7 +10,8 @@
 
 static size_t block_size(u32 i)
 {
-	static const u16 odd[] = {1, 7, 8, 16, 17, 63, 100, 128, 250, 513, 1000, 1999, 2000, 2001, 4096, 4097, 9000};
+	static const u16 odd[] = {1,   7,    8,    16,   17,   63,   100,  128, 250,
+	                          513, 1000, 1999, 2000, 2001, 4096, 4097, 9000};
 
 	return odd[i % ARRAY_SIZE(odd)];
 }
@@ -36,7 +37,8 @@ static void fill_and_free(void)
 		kfree(block[i]);
 }
 
-KERNEL_TEST(heap_blocks, "[B5] blocks of all sizes are aligned, do not overlap, and the heap's size comes back")
+KERNEL_TEST(heap_blocks,
+            "[B5] blocks of all sizes are aligned, do not overlap, and the heap's size comes back")
 {
 	u64 before;
 	void *p;
@@ -100,13 +102,15 @@ KERNEL_TEST(heap_exhausted, "[V10] more than there is: NULL, and nothing is lost
 
 	KT_CHECK(kmalloc(1UL << 40) == NULL);
 	KT_CHECK(kva_alloc((frame_total() + 1)) == NULL);
-	KT_CHECK(frame_free_count() + frame_total() / 400 >= before); /* page tables of the kernel's half stay */
+	KT_CHECK(frame_free_count() + frame_total() / 400 >=
+	         before); /* page tables of the kernel's half stay */
 	before = frame_free_count();
 	KT_CHECK(kva_alloc((frame_total() + 1)) == NULL);
 	KT_CHECK(frame_free_count() == before);
 }
 
-KERNEL_TEST(guard_pages, "[P3] allocations of the dynamic area: zeroed or not, never executable, unmapped on both sides")
+KERNEL_TEST(guard_pages,
+            "[P3] allocations of the dynamic area: zeroed or not, never executable, unmapped on both sides")
 {
 	paddr_t pa;
 	u32 prot;
@@ -118,7 +122,7 @@ KERNEL_TEST(guard_pages, "[P3] allocations of the dynamic area: zeroed or not, n
 		for (size_t i = 0; i < pages; i++) {
 			p[i * PAGE_SIZE] = 1;
 			KT_CHECK(pmap_kernel_query((vaddr_t)p + i * PAGE_SIZE, &pa, &prot) &&
-				 (prot & (VM_READ | VM_WRITE | VM_EXEC)) == (VM_READ | VM_WRITE));
+			         (prot & (VM_READ | VM_WRITE | VM_EXEC)) == (VM_READ | VM_WRITE));
 		}
 		KT_CHECK(!pmap_kernel_query((vaddr_t)p - PAGE_SIZE, &pa, &prot));
 		KT_CHECK(!pmap_kernel_query((vaddr_t)p + pages * PAGE_SIZE, &pa, &prot));

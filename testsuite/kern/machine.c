@@ -95,9 +95,11 @@ KERNEL_TEST(console_there, "[B7] there is a console, and the symbols for a backt
 	KT_CHECK(strcmp(ksyms_lookup(0x1234, &offset), "?") == 0);
 }
 
-KERNEL_TEST(bad_user_addresses, "[V7] copies from and to addresses that are not ring 3's: -EFAULT, nothing moved")
+KERNEL_TEST(bad_user_addresses,
+            "[V7] copies from and to addresses that are not ring 3's: -EFAULT, nothing moved")
 {
-	static const u64 bad[] = {0, 0x1000, 0x10000, 0x7ffffffff000, 1UL << 47, 1UL << 63, ~0UL << 47, ~0UL, ~7UL};
+	static const u64 bad[] = {0,          0x1000, 0x10000, 0x7ffffffff000, 1UL << 47, 1UL << 63,
+	                          ~0UL << 47, ~0UL,   ~7UL};
 	u8 buf[16] = {1};
 
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {

@@ -3,7 +3,8 @@
 #include "testsuite/kern/kern.h"
 #include "vm/frame.h"
 
-extern char text_start[], text_end[], rodata_start[], rodata_end[], data_start[], image_end[], boot_stack_guard[];
+extern char text_start[], text_end[], rodata_start[], rodata_end[], data_start[], image_end[],
+        boot_stack_guard[];
 
 struct audit {
 	u64 write_exec, low, user, exec_outside;
@@ -34,7 +35,8 @@ KERNEL_TEST(no_write_exec, "[B3] nothing in the kernel's tables is writable and 
 	KT_CHECK(a.write_exec == 0);
 }
 
-KERNEL_TEST(nothing_low, "[B3] nothing is mapped at zero or anywhere in ring 3's half; firmware's mappings are gone")
+KERNEL_TEST(nothing_low,
+            "[B3] nothing is mapped at zero or anywhere in ring 3's half; firmware's mappings are gone")
 {
 	struct audit a = {0};
 
@@ -77,7 +79,8 @@ KERNEL_TEST(image_sections, "[B3] text r-x, rodata r--, data rw-, and a guard be
 	KT_CHECK(rights_at((vaddr_t)text_start - PAGE_SIZE) == 0);
 }
 
-KERNEL_TEST(upper_half_same, "[P2] a fresh address space has the kernel's half, entry by entry, and nothing below")
+KERNEL_TEST(upper_half_same,
+            "[P2] a fresh address space has the kernel's half, entry by entry, and nothing below")
 {
 	struct audit kernel = {0}, fresh = {0};
 	struct pmap pm;
@@ -109,7 +112,8 @@ KERNEL_TEST(upper_half_later, "[P2] what the kernel maps later is in every addre
 	pmap_destroy(&pm);
 }
 
-KERNEL_TEST(enter_and_remove, "[V1] a mapping takes over one reference, removing it drops that one; tables go back")
+KERNEL_TEST(enter_and_remove,
+            "[V1] a mapping takes over one reference, removing it drops that one; tables go back")
 {
 	u64 before = frame_free_count();
 	paddr_t pa = frame_alloc(), got;

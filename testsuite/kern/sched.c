@@ -56,7 +56,8 @@ static void check_stack(void *arg)
 		done();
 }
 
-KERNEL_TEST(stacks_guarded, "[P3] [P4] each thread runs on its own 16 KiB with a guard page below, and RSP0 says so")
+KERNEL_TEST(stacks_guarded,
+            "[P3] [P4] each thread runs on its own 16 KiB with a guard page below, and RSP0 says so")
 {
 	check_stack(NULL);
 	for (u32 i = 0; i < 20; i++)
@@ -64,7 +65,8 @@ KERNEL_TEST(stacks_guarded, "[P3] [P4] each thread runs on its own 16 KiB with a
 	KT_CHECK(all_done());
 }
 
-KERNEL_TEST(boot_stack_left, "[P3] the boot stack is not used any more; the idle thread has a stack of its own")
+KERNEL_TEST(boot_stack_left,
+            "[P3] the boot stack is not used any more; the idle thread has a stack of its own")
 {
 	extern char boot_stack[], boot_stack_top[];
 	u8 here;
@@ -217,7 +219,8 @@ static u32 inside; /* [atomic] */
 static void adder(void *arg)
 {
 	for (u32 i = 0; i < 300; i++) {
-		WITH_MUTEX(&mutex) {
+		WITH_MUTEX(&mutex)
+		{
 			u64 v = guarded;
 
 			KT_CHECK(atomic_add(&inside, 1) == 1);

@@ -30,9 +30,12 @@ static u32 in_order(const struct tree *t)
 	return count;
 }
 
-KERNEL_TEST(tree_order, "[V1] the search tree stays in order over two thousand random insertions and removals")
+KERNEL_TEST(tree_order,
+            "[V1] the search tree stays in order over two thousand random insertions and removals")
 {
-	enum { N = 300 };
+	enum {
+		N = 300
+	};
 	static struct item items[N];
 	struct tree t = TREE_INIT;
 	u32 count = 0;

@@ -63,9 +63,9 @@ TEST(real_time, "[I4] real time is of this decade, and time, gettimeofday and cl
 TEST(other_clocks, "[P9] each clock that Linux has; EINVAL for others; resolutions")
 {
 	struct timespec ts;
-	static const int clocks[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID,
-				     CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
-				     CLOCK_MONOTONIC_COARSE, CLOCK_BOOTTIME};
+	static const int clocks[] = {CLOCK_REALTIME,          CLOCK_MONOTONIC,     CLOCK_PROCESS_CPUTIME_ID,
+	                             CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE,
+	                             CLOCK_MONOTONIC_COARSE,  CLOCK_BOOTTIME};
 
 	for (u32 i = 0; i < ARRAY_SIZE(clocks); i++) {
 		clock_ns(clocks[i]);

@@ -16,34 +16,34 @@ struct entry_state {
 } entry_state __attribute__((aligned(64)));
 
 __asm__(".text\n.globl entry_record\nentry_record:\n"
-	"mov %rax, entry_state+0(%rip)\nmov %rbx, entry_state+8(%rip)\n"
-	"mov %rcx, entry_state+16(%rip)\nmov %rdx, entry_state+24(%rip)\n"
-	"mov %rsi, entry_state+32(%rip)\nmov %rdi, entry_state+40(%rip)\n"
-	"mov %rbp, entry_state+48(%rip)\nmov %rsp, entry_state+56(%rip)\n"
-	"mov %r8, entry_state+64(%rip)\nmov %r9, entry_state+72(%rip)\n"
-	"mov %r10, entry_state+80(%rip)\nmov %r11, entry_state+88(%rip)\n"
-	"mov %r12, entry_state+96(%rip)\nmov %r13, entry_state+104(%rip)\n"
-	"mov %r14, entry_state+112(%rip)\nmov %r15, entry_state+120(%rip)\n"
-	"mov %cs, entry_state+136(%rip)\nmov %ss, entry_state+144(%rip)\n"
-	"mov %ds, entry_state+152(%rip)\nmov %es, entry_state+160(%rip)\n"
-	"mov %fs, entry_state+168(%rip)\nmov %gs, entry_state+176(%rip)\n"
-	"stmxcsr entry_state+184(%rip)\n"
-	"movups %xmm0, entry_state+328(%rip)\nmovups %xmm1, entry_state+344(%rip)\n"
-	"movups %xmm2, entry_state+360(%rip)\nmovups %xmm3, entry_state+376(%rip)\n"
-	"movups %xmm4, entry_state+392(%rip)\nmovups %xmm5, entry_state+408(%rip)\n"
-	"movups %xmm6, entry_state+424(%rip)\nmovups %xmm7, entry_state+440(%rip)\n"
-	"movups %xmm8, entry_state+456(%rip)\nmovups %xmm9, entry_state+472(%rip)\n"
-	"movups %xmm10, entry_state+488(%rip)\nmovups %xmm11, entry_state+504(%rip)\n"
-	"movups %xmm12, entry_state+520(%rip)\nmovups %xmm13, entry_state+536(%rip)\n"
-	"movups %xmm14, entry_state+552(%rip)\nmovups %xmm15, entry_state+568(%rip)\n"
-	"mov $16, %ecx\nlea -128(%rsp), %rsi\nlea entry_state+200(%rip), %rdi\n"
-	"pushfq\npop entry_state+128(%rip)\n" /* overwrites the 8 bytes below rsp */
-	"rep movsq\n"
-	"sub $32, %rsp\nfnstenv -4(%rsp)\nmov -4(%rsp), %ax\nmov %ax, entry_state+192(%rip)\n"
-	"mov 0(%rsp), %ax\nmov %ax, entry_state+194(%rip)\n"
-	"mov 4(%rsp), %ax\nmov %ax, entry_state+196(%rip)\nfldenv -4(%rsp)\n"
-	"mov entry_state+56(%rip), %rsp\nxor %eax, %eax\nxor %ecx, %ecx\nxor %esi, %esi\nxor %edi, %edi\n"
-	"jmp _start\n");
+        "mov %rax, entry_state+0(%rip)\nmov %rbx, entry_state+8(%rip)\n"
+        "mov %rcx, entry_state+16(%rip)\nmov %rdx, entry_state+24(%rip)\n"
+        "mov %rsi, entry_state+32(%rip)\nmov %rdi, entry_state+40(%rip)\n"
+        "mov %rbp, entry_state+48(%rip)\nmov %rsp, entry_state+56(%rip)\n"
+        "mov %r8, entry_state+64(%rip)\nmov %r9, entry_state+72(%rip)\n"
+        "mov %r10, entry_state+80(%rip)\nmov %r11, entry_state+88(%rip)\n"
+        "mov %r12, entry_state+96(%rip)\nmov %r13, entry_state+104(%rip)\n"
+        "mov %r14, entry_state+112(%rip)\nmov %r15, entry_state+120(%rip)\n"
+        "mov %cs, entry_state+136(%rip)\nmov %ss, entry_state+144(%rip)\n"
+        "mov %ds, entry_state+152(%rip)\nmov %es, entry_state+160(%rip)\n"
+        "mov %fs, entry_state+168(%rip)\nmov %gs, entry_state+176(%rip)\n"
+        "stmxcsr entry_state+184(%rip)\n"
+        "movups %xmm0, entry_state+328(%rip)\nmovups %xmm1, entry_state+344(%rip)\n"
+        "movups %xmm2, entry_state+360(%rip)\nmovups %xmm3, entry_state+376(%rip)\n"
+        "movups %xmm4, entry_state+392(%rip)\nmovups %xmm5, entry_state+408(%rip)\n"
+        "movups %xmm6, entry_state+424(%rip)\nmovups %xmm7, entry_state+440(%rip)\n"
+        "movups %xmm8, entry_state+456(%rip)\nmovups %xmm9, entry_state+472(%rip)\n"
+        "movups %xmm10, entry_state+488(%rip)\nmovups %xmm11, entry_state+504(%rip)\n"
+        "movups %xmm12, entry_state+520(%rip)\nmovups %xmm13, entry_state+536(%rip)\n"
+        "movups %xmm14, entry_state+552(%rip)\nmovups %xmm15, entry_state+568(%rip)\n"
+        "mov $16, %ecx\nlea -128(%rsp), %rsi\nlea entry_state+200(%rip), %rdi\n"
+        "pushfq\npop entry_state+128(%rip)\n" /* overwrites the 8 bytes below rsp */
+        "rep movsq\n"
+        "sub $32, %rsp\nfnstenv -4(%rsp)\nmov -4(%rsp), %ax\nmov %ax, entry_state+192(%rip)\n"
+        "mov 0(%rsp), %ax\nmov %ax, entry_state+194(%rip)\n"
+        "mov 4(%rsp), %ax\nmov %ax, entry_state+196(%rip)\nfldenv -4(%rsp)\n"
+        "mov entry_state+56(%rip), %rsp\nxor %eax, %eax\nxor %ecx, %ecx\nxor %esi, %esi\nxor %edi, %edi\n"
+        "jmp _start\n");
 _Static_assert(offsetof(struct entry_state, mxcsr) == 184, "entry_record");
 _Static_assert(offsetof(struct entry_state, x87_control) == 192, "entry_record");
 _Static_assert(offsetof(struct entry_state, below_stack) == 200, "entry_record");
@@ -217,6 +217,6 @@ TEST(tls_bases, "[I5] FS base is the program's own, GS base is zero")
 
 	IS(syscall(SYS_arch_prctl, 0x1003, &fs), 0); /* ARCH_GET_FS */
 	IS(syscall(SYS_arch_prctl, 0x1004, &gs), 0); /* ARCH_GET_GS */
-	IS(*(u64 *)fs, fs);			     /* musl's thread pointer begins with itself */
+	IS(*(u64 *)fs, fs);                          /* musl's thread pointer begins with itself */
 	IS(gs, 0);
 }

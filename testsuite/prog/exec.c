@@ -32,36 +32,36 @@ static void image_make(const u8 *code, u64 code_size)
 	image.size = IMAGE_SIZE;
 	image.e = (Elf64_Ehdr *)image.bytes;
 	*image.e = (Elf64_Ehdr){
-		.e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
-		.e_type = ET_EXEC,
-		.e_machine = EM_X86_64,
-		.e_version = EV_CURRENT,
-		.e_entry = IMAGE_BASE + CODE_OFFSET,
-		.e_phoff = sizeof(Elf64_Ehdr),
-		.e_ehsize = sizeof(Elf64_Ehdr),
-		.e_phentsize = sizeof(Elf64_Phdr),
-		.e_phnum = 2,
+	        .e_ident = {0x7f, 'E', 'L', 'F', ELFCLASS64, ELFDATA2LSB, EV_CURRENT},
+	        .e_type = ET_EXEC,
+	        .e_machine = EM_X86_64,
+	        .e_version = EV_CURRENT,
+	        .e_entry = IMAGE_BASE + CODE_OFFSET,
+	        .e_phoff = sizeof(Elf64_Ehdr),
+	        .e_ehsize = sizeof(Elf64_Ehdr),
+	        .e_phentsize = sizeof(Elf64_Phdr),
+	        .e_phnum = 2,
 	};
 	image.text = (Elf64_Phdr *)(image.bytes + sizeof(Elf64_Ehdr));
 	image.data = image.text + 1;
 	*image.text = (Elf64_Phdr){
-		.p_type = PT_LOAD,
-		.p_flags = PF_R | PF_X,
-		.p_vaddr = IMAGE_BASE,
-		.p_paddr = IMAGE_BASE,
-		.p_filesz = CODE_OFFSET + 0x800,
-		.p_memsz = CODE_OFFSET + 0x800,
-		.p_align = PAGE,
+	        .p_type = PT_LOAD,
+	        .p_flags = PF_R | PF_X,
+	        .p_vaddr = IMAGE_BASE,
+	        .p_paddr = IMAGE_BASE,
+	        .p_filesz = CODE_OFFSET + 0x800,
+	        .p_memsz = CODE_OFFSET + 0x800,
+	        .p_align = PAGE,
 	};
 	*image.data = (Elf64_Phdr){
-		.p_type = PT_LOAD,
-		.p_flags = PF_R | PF_W,
-		.p_offset = DATA_OFFSET,
-		.p_vaddr = DATA_BASE,
-		.p_paddr = DATA_BASE,
-		.p_filesz = 0x100,
-		.p_memsz = 0x3000,
-		.p_align = PAGE,
+	        .p_type = PT_LOAD,
+	        .p_flags = PF_R | PF_W,
+	        .p_offset = DATA_OFFSET,
+	        .p_vaddr = DATA_BASE,
+	        .p_paddr = DATA_BASE,
+	        .p_filesz = 0x100,
+	        .p_memsz = 0x3000,
+	        .p_align = PAGE,
 	};
 	memcpy(image.bytes + CODE_OFFSET, code, code_size);
 	memset(image.bytes + DATA_OFFSET, 0xdd, PAGE); /* behind p_filesz must never be seen */
@@ -104,18 +104,18 @@ TEST(good_image, "[E1] the hand-made image runs")
 	}
 
 /* A change that Linux lets pass, or finds after it has given up the old image. */
-#define REFUSED_HERE(name, text, ...)                                                               \
-	TEST(name, "[E1] " text)                                                                    \
-	{                                                                                           \
-		int status;                                                                         \
-                                                                                                    \
-		BULKHEAD_ONLY("it does not check this, or too late");                               \
-		enter_scratch();                                                                    \
-		image_make(code_exit, sizeof(code_exit));                                           \
-		__VA_ARGS__;                                                                        \
-		status = image_run();                                                               \
-		if (status != CAME_BACK(EINVAL) && status != CAME_BACK(EACCES))                     \
-			IS(status, CAME_BACK(ENOEXEC));                                             \
+#define REFUSED_HERE(name, text, ...)                                           \
+	TEST(name, "[E1] " text)                                                \
+	{                                                                       \
+		int status;                                                     \
+                                                                                \
+		BULKHEAD_ONLY("it does not check this, or too late");           \
+		enter_scratch();                                                \
+		image_make(code_exit, sizeof(code_exit));                       \
+		__VA_ARGS__;                                                    \
+		status = image_run();                                           \
+		if (status != CAME_BACK(EINVAL) && status != CAME_BACK(EACCES)) \
+			IS(status, CAME_BACK(ENOEXEC));                         \
 	}
 
 REFUSED(empty_file, "an empty file", ENOEXEC, image.size = 0)
@@ -146,35 +146,36 @@ REFUSED(phnum_max, "65535 program headers", ENOEXEC, image.e->e_phnum = 0xffff)
 REFUSED_HERE(phnum_101, "101 program headers", image.e->e_phnum = 101)
 REFUSED(phoff_behind_end, "program headers behind the end of the file", ENOEXEC, image.e->e_phoff = 0x100000)
 REFUSED(phoff_across_end, "program headers across the end of the file", ENOEXEC,
-	image.e->e_phoff = IMAGE_SIZE - 60)
+        image.e->e_phoff = IMAGE_SIZE - 60)
 REFUSED(phoff_negative, "program headers at offset -1", ENOEXEC, image.e->e_phoff = ~0UL)
 REFUSED(phoff_overflow, "program headers of which the end overflows", ENOEXEC, image.e->e_phoff = ~0UL - 100)
 REFUSED_HERE(no_load, "no PT_LOAD", image.text->p_type = PT_NULL, image.data->p_type = PT_NULL)
 REFUSED_HERE(memsz_small, "memory size below file size", image.data->p_memsz = 0x80)
 REFUSED_HERE(offset_behind_end, "a segment behind the end of the file", image.data->p_offset = 0x100000)
 REFUSED_HERE(filesz_behind_end, "a segment across the end of the file", image.data->p_filesz = 0x2000,
-	     image.data->p_memsz = 0x3000)
+             image.data->p_memsz = 0x3000)
 REFUSED_HERE(offset_overflow, "a segment of which offset + size overflows", image.data->p_offset = -PAGE,
-	     image.data->p_filesz = 2 * PAGE)
+             image.data->p_filesz = 2 * PAGE)
 REFUSED_HERE(filesz_huge, "a file size of 2^63", image.data->p_filesz = 1UL << 63,
-	     image.data->p_memsz = 1UL << 63)
+             image.data->p_memsz = 1UL << 63)
 REFUSED_HERE(memsz_huge, "a memory size of 2^64 - 1", image.data->p_memsz = ~0UL)
 REFUSED_HERE(memsz_user_end, "a segment across the end of user space", image.data->p_vaddr = 0x7fffffffe000,
-	     image.data->p_memsz = 0x10000)
+             image.data->p_memsz = 0x10000)
 REFUSED_HERE(vaddr_kernel, "a segment in the kernel's half", image.data->p_vaddr = 0xffffffff80000000)
 REFUSED_HERE(vaddr_direct_map, "a segment at 0xffff888000000000", image.data->p_vaddr = 0xffff888000000000)
 REFUSED_HERE(vaddr_noncanonical, "a segment at a non-canonical address", image.data->p_vaddr = 0x800000000000)
 REFUSED_HERE(vaddr_overflow, "a segment of which address + size overflows", image.data->p_vaddr = -PAGE,
-	     image.data->p_memsz = 3 * PAGE)
+             image.data->p_memsz = 3 * PAGE)
 REFUSED_HERE(vaddr_null, "a segment at zero", image.data->p_vaddr = 0)
 REFUSED_HERE(misaligned, "offset and address differ in their place in the page",
-	     image.data->p_vaddr = DATA_BASE + 0x10)
+             image.data->p_vaddr = DATA_BASE + 0x10)
 REFUSED_HERE(align_3, "an alignment that is no power of two", image.data->p_align = 3)
 REFUSED_HERE(overlap, "segments that overlap", image.data->p_vaddr = IMAGE_BASE + CODE_OFFSET)
-REFUSED_HERE(overlap_page, "segments that share a page", image.data->p_vaddr = IMAGE_BASE + CODE_OFFSET + 0x900,
-	     image.data->p_offset = DATA_OFFSET + 0x900)
+REFUSED_HERE(overlap_page, "segments that share a page",
+             image.data->p_vaddr = IMAGE_BASE + CODE_OFFSET + 0x900,
+             image.data->p_offset = DATA_OFFSET + 0x900)
 REFUSED_HERE(write_exec, "[V5] a segment that is writable and executable",
-	     image.data->p_flags = PF_R | PF_W | PF_X)
+             image.data->p_flags = PF_R | PF_W | PF_X)
 REFUSED_HERE(text_writable, "[V5] code that is writable", image.text->p_flags = PF_R | PF_W | PF_X)
 REFUSED_HERE(entry_data, "the entry point in data", image.e->e_entry = DATA_BASE)
 REFUSED_HERE(entry_outside, "the entry point outside all segments", image.e->e_entry = 0x500000)
@@ -194,7 +195,7 @@ static void image_interp(const char *path, u64 filesz)
 REFUSED(interp_missing, "an interpreter that does not exist", ENOENT, image_interp("/nowhere/ld.so", 15))
 REFUSED(interp_empty, "an interpreter's name of no byte", ENOEXEC, image_interp("", 0))
 REFUSED(interp_unterminated, "an interpreter's name without its end", ENOEXEC,
-	image_interp("/nowhere/ld.so", 5))
+        image_interp("/nowhere/ld.so", 5))
 REFUSED(interp_long, "an interpreter's name of 5000 bytes", ENOEXEC, image_interp("/nowhere/ld.so", 5000))
 
 /* --- what a good image finds --- */
@@ -212,7 +213,8 @@ static int exit_byte_at(u64 addr)
 /* write 1 to ADDR, exit(0): movabs $ADDR, %rax; movb $1, (%rax); xor %edi, %edi; mov $60, %eax; syscall */
 static int write_byte_at(u64 addr)
 {
-	u8 code[] = {0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xc6, 0x00, 1, 0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05};
+	u8 code[] = {0x48, 0xb8, 0,    0,    0,    0,  0, 0, 0, 0,    0xc6,
+	             0x00, 1,    0x31, 0xff, 0xb8, 60, 0, 0, 0, 0x0f, 0x05};
 
 	memcpy(code + 2, &addr, 8);
 	image_make(code, sizeof(code));
@@ -392,7 +394,8 @@ static void on_signal(int sig)
 	handled = sig;
 }
 
-TEST(failure_changes_nothing, "[P9] after a failed exec: memory, handlers, descriptors and name are as before")
+TEST(failure_changes_nothing,
+     "[P9] after a failed exec: memory, handlers, descriptors and name are as before")
 {
 	u8 *map = pages(4, PROT_READ | PROT_WRITE);
 	char before[64], after[64];
@@ -468,7 +471,8 @@ TEST(strings_exact, "[P9] argv and envp arrive exactly, empty strings and odd by
 {
 	char *argv[] = {"the name", "@echo", "", "a b", "\x80\xff\n\t", "--", NULL};
 	char *envp[] = {"", "A=1", "no equals sign", "A=2", "PATH=", NULL};
-	static const char want[] = "6\0the name\0@echo\0\0a b\0\x80\xff\n\t\0--\0|\0\0A=1\0no equals sign\0A=2\0PATH=";
+	static const char want[] =
+	        "6\0the name\0@echo\0\0a b\0\x80\xff\n\t\0--\0|\0\0A=1\0no equals sign\0A=2\0PATH=";
 	char got[256];
 
 	IS(run_and_read("/proc/self/exe", argv, envp, got, sizeof(got)), sizeof(want));
@@ -636,8 +640,9 @@ TEST(name, "[P9] exec sets the process's name from the file's")
 {
 	/* prctl(PR_GET_NAME, sp - 64); exit(first byte): lea -64(%rsp), %rsi; mov $16, %edi; mov $157, %eax;
 	 * syscall; movzbl -64(%rsp), %edi; mov $60, %eax; syscall */
-	static const u8 code[] = {0x48, 0x8d, 0x74, 0x24, 0xc0, 0xbf, 16, 0, 0, 0, 0xb8, 157, 0, 0, 0, 0x0f, 0x05,
-				  0x0f, 0xb6, 0x7c, 0x24, 0xc0, 0xb8, 60, 0, 0, 0, 0x0f, 0x05};
+	static const u8 code[] = {0x48, 0x8d, 0x74, 0x24, 0xc0, 0xbf, 16,   0,    0,    0,
+	                          0xb8, 157,  0,    0,    0,    0x0f, 0x05, 0x0f, 0xb6, 0x7c,
+	                          0x24, 0xc0, 0xb8, 60,   0,    0,    0,    0x0f, 0x05};
 
 	enter_scratch();
 	image_make(code, sizeof(code));
@@ -647,7 +652,7 @@ TEST(name, "[P9] exec sets the process's name from the file's")
 TEST(old_memory_gone, "[P9] nothing of the old image is left")
 {
 	void *map = mmap((void *)0x10000000, PAGE, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 
 	NEED(map != MAP_FAILED);
 	*(char *)map = 1;
@@ -658,8 +663,9 @@ TEST(old_memory_gone, "[P9] nothing of the old image is left")
 TEST(deleted_program, "[P9] a program goes on when its file is deleted or replaced")
 {
 	/* read(0, ...) until the pipe ends, then exit(42) */
-	static const u8 code[] = {0x31, 0xc0, 0x31, 0xff, 0x48, 0x8d, 0x74, 0x24, 0xc0, 0xba, 1, 0, 0, 0, 0x0f,
-				  0x05, 0xb8, 60, 0, 0, 0, 0xbf, 42, 0, 0, 0, 0x0f, 0x05};
+	static const u8 code[] = {0x31, 0xc0, 0x31, 0xff, 0x48, 0x8d, 0x74, 0x24, 0xc0, 0xba,
+	                          1,    0,    0,    0,    0x0f, 0x05, 0xb8, 60,   0,    0,
+	                          0,    0xbf, 42,   0,    0,    0,    0x0f, 0x05};
 	pid_t child;
 	int fds[2];
 

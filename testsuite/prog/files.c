@@ -398,7 +398,9 @@ struct dent {
 
 TEST(many_entries, "[P9] three thousand entries in a folder: each listed once, with its type")
 {
-	enum { N = 3000 };
+	enum {
+		N = 3000
+	};
 	static u8 seen[N];
 	char name[32], buf[1024];
 	u32 dots = 0;

@@ -556,8 +556,8 @@ TEST(clone_tids, "[P8] clone writes the child's number where each side asked for
 	volatile int parent_tid = 0, child_tid = 0;
 	pid_t child;
 
-	child = syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid, &child_tid,
-			0);
+	child = syscall(SYS_clone, CLONE_PARENT_SETTID | CLONE_CHILD_SETTID | SIGCHLD, 0, &parent_tid,
+	                &child_tid, 0);
 	if (child == 0) {
 		*shared = child_tid;
 		_exit(0);
@@ -578,7 +578,8 @@ TEST(exit_signal, "[P8] the child's end sends the signal that clone named")
 	child = syscall(SYS_clone, SIGUSR2, 0, 0, 0, 0);
 	if (child == 0)
 		_exit(5);
-	FAILS(waitpid(child, &status, WNOHANG), ECHILD); /* not a SIGCHLD child: only with __WALL or __WCLONE */
+	FAILS(waitpid(child, &status, WNOHANG),
+	      ECHILD); /* not a SIGCHLD child: only with __WALL or __WCLONE */
 	while (waitpid(child, &status, __WALL) < 0 && errno == EINTR)
 		;
 	IS(status, EXITED(5));

@@ -13,9 +13,11 @@
 static volatile u64 secret = 0x5ec7e75ec7e7;
 
 /* The victim shares where its secret lies; the attacker, a process of another image, touches that address. */
-TEST(victim_attacker, "[I1] the attacker that touches the victim's address dies, the victim's secret is intact")
+TEST(victim_attacker,
+     "[I1] the attacker that touches the victim's address dies, the victim's secret is intact")
 {
-	char *read_it[] = {"isolation", "@attack-read", NULL}, *write_it[] = {"isolation", "@attack-write", NULL};
+	char *read_it[] = {"isolation", "@attack-read", NULL},
+	     *write_it[] = {"isolation", "@attack-write", NULL};
 	char *probe_it[] = {"isolation", "@attack-fetch", NULL};
 	volatile u64 *private;
 	int ready[2], gate[2];
@@ -28,7 +30,7 @@ TEST(victim_attacker, "[I1] the attacker that touches the victim's address dies,
 	victim = SPAWN({
 		/* Far from anything that another process has mapped. */
 		private = mmap((void *)0x2badc0de0000, PAGE, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		               MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 		NEED(private != MAP_FAILED);
 		*private = 0x5ec7e75ec7e7;
 		IS(syscall(NR_SHARE, private), 0);
@@ -71,12 +73,12 @@ TEST(no_share_on_linux, "[I1] 400 and 401 are unknown numbers elsewhere")
 
 /* --- privileged instructions --- */
 
-#define DIES(text, signal)                                          \
-	do {                                                        \
-		int got_ = CHILD(__asm__ volatile(text));         \
-		if (got_ != KILLED(signal))                         \
-			note("%s: status 0x%x", text, got_);        \
-		CHECK(got_ == KILLED(signal));                      \
+#define DIES(text, signal)                                   \
+	do {                                                 \
+		int got_ = CHILD(__asm__ volatile(text));    \
+		if (got_ != KILLED(signal))                  \
+			note("%s: status 0x%x", text, got_); \
+		CHECK(got_ == KILLED(signal));               \
 	} while (0)
 
 TEST(privileged_flags, "[I2] cli, sti, hlt")
@@ -154,9 +156,11 @@ TEST(privileged_return, "[I2] swapgs, sysret, iret to ring 0, far jumps to the k
 {
 	DIES("swapgs", SIGSEGV);
 	DIES("lea 1f(%rip), %rcx\nmov $0x202, %r11\nsysretq\n1:", SIGSEGV);
-	DIES("mov %rsp, %rax\npush $0x18\npush %rax\npush $0x202\npush $0x10\nlea 1f(%rip), %rax\npush %rax\niretq\n1:",
+	DIES("mov %rsp, %rax\npush $0x18\npush %rax\npush $0x202\npush $0x10\nlea 1f(%rip), %rax\npush "
+	     "%rax\niretq\n1:",
 	     SIGSEGV);
-	DIES("mov %rsp, %rax\npush $0x2b\npush %rax\npush $0x202\npush $0x10\nlea 1f(%rip), %rax\npush %rax\niretq\n1:",
+	DIES("mov %rsp, %rax\npush $0x2b\npush %rax\npush $0x202\npush $0x10\nlea 1f(%rip), %rax\npush "
+	     "%rax\niretq\n1:",
 	     SIGSEGV);
 	DIES("push $0x10\nlea 1f(%rip), %rax\npush %rax\nlretq\n1:", SIGSEGV);
 	DIES("push $0x08\nlea 1f(%rip), %rax\npush %rax\nlretq\n1:", SIGSEGV);
@@ -217,11 +221,11 @@ TEST(umip, "[I2] [V8] sgdt, sidt, smsw, sldt and str tell nothing of the kernel"
 /* --- kernel memory --- */
 
 static const u64 kernel_places[] = {
-	0xffff800000000000, 0xffff800000001000, 0xffff808000000000, 0xffff80ffffffffff, 0xffff880000000000,
-	0xffff888000000000, 0xffff888000100000, 0xffffc00000000000, 0xffffc90000000000, 0xffffea0000000000,
-	0xffffff0000000000, 0xffffff7fffffffff, 0xfffffe0000000000, 0xffffffff00000000, 0xffffffff7fffffff,
-	0xffffffff80000000, 0xffffffff80001000, 0xffffffff81000000, 0xffffffff80200000, 0xffffffffa0000000,
-	0xffffffffc0000000, 0xffffffffff5fe000, 0xfffffffffffff000, 0xffffffffffffffff,
+        0xffff800000000000, 0xffff800000001000, 0xffff808000000000, 0xffff80ffffffffff, 0xffff880000000000,
+        0xffff888000000000, 0xffff888000100000, 0xffffc00000000000, 0xffffc90000000000, 0xffffea0000000000,
+        0xffffff0000000000, 0xffffff7fffffffff, 0xfffffe0000000000, 0xffffffff00000000, 0xffffffff7fffffff,
+        0xffffffff80000000, 0xffffffff80001000, 0xffffffff81000000, 0xffffffff80200000, 0xffffffffa0000000,
+        0xffffffffc0000000, 0xffffffffff5fe000, 0xfffffffffffff000, 0xffffffffffffffff,
 };
 
 static u64 lcg = 12345;
@@ -272,13 +276,13 @@ static void on_probe(int sig, siginfo_t *info, void *context)
 static void probe_read(u64 va)
 {
 	__asm__ volatile("lea 1f(%%rip), %%r11\nmovb (%0), %%al\nincq %1\n1:" ::"r"(va), "m"(probes_survived)
-			 : "rax", "r11", "memory");
+	                 : "rax", "r11", "memory");
 }
 
 static void probe_write(u64 va)
 {
 	__asm__ volatile("lea 1f(%%rip), %%r11\nmovb $0, (%0)\nincq %1\n1:" ::"r"(va), "m"(probes_survived)
-			 : "r11", "memory");
+	                 : "r11", "memory");
 }
 
 TEST(kernel_memory_random, "[I3] kernel memory: four thousand random places of its half, read and write")
@@ -304,12 +308,12 @@ TEST(kernel_addresses_from_registers, "[V9] what system calls leave in registers
 		u64 rcx, r11, rdx, r8, r9, r10;
 
 		__asm__ volatile("xor %%edx, %%edx\nxor %%r8d, %%r8d\nxor %%r9d, %%r9d\nxor %%r10d, %%r10d\n"
-				 "mov %6, %%eax\nxor %%edi, %%edi\nxor %%esi, %%esi\nsyscall\n"
-				 "mov %%rcx, %0\nmov %%r11, %1\nmov %%rdx, %2\nmov %%r8, %3\nmov %%r9, %4\n"
-				 "mov %%r10, %5"
-				 : "=m"(rcx), "=m"(r11), "=m"(rdx), "=m"(r8), "=m"(r9), "=m"(r10)
-				 : "r"(i % 3 ? SYS_getpid : SYS_sched_yield)
-				 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory");
+		                 "mov %6, %%eax\nxor %%edi, %%edi\nxor %%esi, %%esi\nsyscall\n"
+		                 "mov %%rcx, %0\nmov %%r11, %1\nmov %%rdx, %2\nmov %%r8, %3\nmov %%r9, %4\n"
+		                 "mov %%r10, %5"
+		                 : "=m"(rcx), "=m"(r11), "=m"(rdx), "=m"(r8), "=m"(r9), "=m"(r10)
+		                 : "r"(i % 3 ? SYS_getpid : SYS_sched_yield)
+		                 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "memory");
 		CHECK(!(rcx >> 47) && !(r11 >> 32) && !rdx && !r8 && !r9 && !r10);
 	}
 }
@@ -342,10 +346,10 @@ TEST(single_step, "[I4] the trap flag: SIGTRAP with TRAP_TRACE after each instru
 {
 	catch_steps();
 	__asm__ volatile("pushfq\norl $0x100, (%%rsp)\npopfq\n"
-			 "nop\n.globl step_1\nstep_1: nop\n.globl step_2\nstep_2: nop\n"
-			 ".globl step_3\nstep_3: pushfq\nandl $~0x100, (%%rsp)\npopfq\n"
-			 ".globl step_end\nstep_end: nop" ::
-				 : "memory", "cc");
+	                 "nop\n.globl step_1\nstep_1: nop\n.globl step_2\nstep_2: nop\n"
+	                 ".globl step_3\nstep_3: pushfq\nandl $~0x100, (%%rsp)\npopfq\n"
+	                 ".globl step_end\nstep_end: nop" ::
+	                         : "memory", "cc");
 	IS(step_at[0], step_1);
 	IS(step_at[1], step_2);
 	IS(step_at[2], step_3);
@@ -357,7 +361,8 @@ TEST(single_step_default, "[I4] the trap flag without a handler ends the program
 {
 	pid_t other = SPAWN(sleep_ms(100); _exit(3));
 
-	IS(CHILD(__asm__ volatile("pushfq\norl $0x100, (%%rsp)\npopfq\nnop\nnop" ::: "memory", "cc")),
+	IS(CHILD(__asm__ volatile("pushfq\norl $0x100, (%%rsp)\npopfq\nnop\nnop" ::
+	                                  : "memory", "cc")),
 	   KILLED(SIGTRAP));
 	IS(wait_status(other), EXITED(3));
 }
@@ -368,10 +373,10 @@ TEST(single_step_syscall, "[I4] the trap flag over a system call: the call works
 
 	catch_steps();
 	__asm__ volatile("mov $39, %%eax\npushfq\norl $0x100, (%%rsp)\npopfq\n"
-			 "syscall\nnop\npushfq\nandl $~0x100, (%%rsp)\npopfq\nnop\n"
-			 : "=a"(pid)
-			 :
-			 : "rcx", "r11", "memory", "cc");
+	                 "syscall\nnop\npushfq\nandl $~0x100, (%%rsp)\npopfq\nnop\n"
+	                 : "=a"(pid)
+	                 :
+	                 : "rcx", "r11", "memory", "cc");
 	IS(pid, getpid());
 	CHECK(steps >= 4 && steps <= 6);
 	for (u32 i = 0; i < steps; i++)
@@ -392,11 +397,11 @@ TEST(breakpoint, "[I4] int3 and icebp: SIGTRAP, behind the instruction")
 TEST(undefined, "[I4] undefined instructions: SIGILL")
 {
 	DIES("ud2", SIGILL);
-	DIES(".byte 0x0f, 0xff, 0xc0", SIGILL);	      /* ud0 */
-	DIES(".byte 0x06", SIGILL);		      /* push %es */
-	DIES(".byte 0xd4, 0x0a", SIGILL);	      /* aam */
+	DIES(".byte 0x0f, 0xff, 0xc0", SIGILL);       /* ud0 */
+	DIES(".byte 0x06", SIGILL);                   /* push %es */
+	DIES(".byte 0xd4, 0x0a", SIGILL);             /* aam */
 	DIES(".byte 0x62, 0x00, 0, 0, 0, 0", SIGILL); /* bound, or a malformed EVEX */
-	DIES(".byte 0xf0, 0x90", SIGILL);	      /* lock nop */
+	DIES(".byte 0xf0, 0x90", SIGILL);             /* lock nop */
 }
 
 TEST(division, "[I4] divide by zero: SIGFPE, the others go on")
@@ -457,8 +462,9 @@ static int return_with(u64 rip, u64 rsp, u64 cs, u64 ss)
 
 TEST(return_to_bad_rip, "[I4] a signal frame with a kernel or non-canonical rip: SIGSEGV for that program")
 {
-	static const u64 places[] = {0x800000000000, 0x8000000000000000, 0xffff7fffffffffff, 0xffff800000000000,
-				     0xffffffff80000000, 0xffffffffffffffff, 0x7fffffffffff, 8};
+	static const u64 places[] = {
+	        0x800000000000,     0x8000000000000000, 0xffff7fffffffffff, 0xffff800000000000,
+	        0xffffffff80000000, 0xffffffffffffffff, 0x7fffffffffff,     8};
 
 	for (u32 i = 0; i < ARRAY_SIZE(places); i++)
 		IS(return_with(places[i], 0, 0, 0), KILLED(SIGSEGV));
@@ -512,7 +518,8 @@ TEST(popf_bits, "[I4] popf changes neither IOPL nor the interrupt flag")
 {
 	u64 now;
 
-	__asm__ volatile("pushfq\norq $0x3000, (%%rsp)\nandq $~0x200, (%%rsp)\npopfq\npushfq\npop %0" : "=r"(now));
+	__asm__ volatile("pushfq\norq $0x3000, (%%rsp)\nandq $~0x200, (%%rsp)\npopfq\npushfq\npop %0"
+	                 : "=r"(now));
 	IS(now & 0x3200, 0x200);
 }
 
@@ -520,9 +527,11 @@ TEST(bad_sigreturn, "[I4] sigreturn without a frame: SIGSEGV for that program")
 {
 	IS(CHILD(__asm__ volatile("mov $15, %%eax\nsyscall" ::: "memory")), KILLED(SIGSEGV));
 	IS(CHILD(__asm__ volatile("mov $8, %%rsp\nmov $15, %%eax\nsyscall" ::: "memory")), KILLED(SIGSEGV));
-	IS(CHILD(__asm__ volatile("mov $0xffffffff80000000, %%rsp\nmov $15, %%eax\nsyscall" ::: "memory")),
+	IS(CHILD(__asm__ volatile("mov $0xffffffff80000000, %%rsp\nmov $15, %%eax\nsyscall" ::
+	                                  : "memory")),
 	   KILLED(SIGSEGV));
-	IS(CHILD(__asm__ volatile("movabs $0x8000000000000000, %%rsp\nmov $15, %%eax\nsyscall" ::: "memory")),
+	IS(CHILD(__asm__ volatile("movabs $0x8000000000000000, %%rsp\nmov $15, %%eax\nsyscall" ::
+	                                  : "memory")),
 	   KILLED(SIGSEGV));
 }
 
@@ -549,29 +558,35 @@ TEST(garbled_vector_state, "[I4] a signal frame with garbage as its SSE state: t
 TEST(syscall_at_the_end, "[I4] a system call as the last instruction of user space")
 {
 	u8 *p = mmap((void *)0x7fffffffe000, PAGE, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 
 	SKIP_IF(p == MAP_FAILED, "the page is taken");
 	p[PAGE - 2] = 0x0f;
 	p[PAGE - 1] = 0x05;
 	OK(mprotect(p, PAGE, PROT_READ | PROT_EXEC));
-	IS(CHILD(__asm__ volatile("mov $39, %%eax\njmp *%0" ::"r"(p + PAGE - 2) : "rax", "rcx", "r11")),
+	IS(CHILD(__asm__ volatile("mov $39, %%eax\njmp *%0" ::"r"(p + PAGE - 2)
+	                          : "rax", "rcx", "r11")),
 	   KILLED(SIGSEGV));
 }
 
 TEST(syscall_without_stack, "[P4] a system call with any stack pointer works, and keeps it")
 {
-	static const u64 places[] = {0, 8, 0x800000000000, 0x8000000000000000, 0xffff800000000000,
-				     0xffffffff80000000, 0xffffffffffffffff};
+	static const u64 places[] = {0,
+	                             8,
+	                             0x800000000000,
+	                             0x8000000000000000,
+	                             0xffff800000000000,
+	                             0xffffffff80000000,
+	                             0xffffffffffffffff};
 
 	for (u32 i = 0; i < ARRAY_SIZE(places); i++) {
 		u64 kept, pid;
 
 		__asm__ volatile("mov %%rsp, %%r12\nmov %2, %%rsp\nmov $39, %%eax\nsyscall\n"
-				 "mov %%rsp, %%r13\nmov %%r12, %%rsp\nmov %%r13, %0\n"
-				 : "=r"(kept), "=a"(pid)
-				 : "r"(places[i])
-				 : "rcx", "r11", "r12", "r13", "memory");
+		                 "mov %%rsp, %%r13\nmov %%r12, %%rsp\nmov %%r13, %0\n"
+		                 : "=r"(kept), "=a"(pid)
+		                 : "r"(places[i])
+		                 : "rcx", "r11", "r12", "r13", "memory");
 		IS(kept, places[i]);
 		IS(pid, getpid());
 	}
@@ -582,16 +597,17 @@ TEST(time_without_stack, "[P4] interrupts with any stack pointer in ring 3 do no
 	static const u64 places[] = {8, 0x8000000000000000, 0xffff800000000000, 0xffffffff80000000};
 
 	for (u32 i = 0; i < ARRAY_SIZE(places); i++)
-		__asm__ volatile("mov %%rsp, %%r12\nmov %0, %%rsp\nmov $30000000, %%ecx\n1: dec %%ecx\njnz 1b\n"
-				 "mov %%r12, %%rsp\n" ::"r"(places[i])
-				 : "rcx", "r12", "memory", "cc");
+		__asm__ volatile(
+		        "mov %%rsp, %%r12\nmov %0, %%rsp\nmov $30000000, %%ecx\n1: dec %%ecx\njnz 1b\n"
+		        "mov %%r12, %%rsp\n" ::"r"(places[i])
+		        : "rcx", "r12", "memory", "cc");
 }
 
 TEST(null_selectors, "[I4] null and odd data selectors do no harm to system calls and interrupts")
 {
 	__asm__ volatile("xor %%eax, %%eax\nmov %%ax, %%ds\nmov %%ax, %%es\nmov %%ax, %%gs\n"
-			 "mov $39, %%eax\nsyscall\nmov $5000000, %%ecx\n1: dec %%ecx\njnz 1b\n" ::
-				 : "rax", "rcx", "r11", "memory", "cc");
+	                 "mov $39, %%eax\nsyscall\nmov $5000000, %%ecx\n1: dec %%ecx\njnz 1b\n" ::
+	                         : "rax", "rcx", "r11", "memory", "cc");
 	IS(CHILD(_exit(2)), EXITED(2));
 }
 
@@ -632,7 +648,7 @@ TEST(crash_storm, "[I2] two hundred crashing programs at once, and a calm one am
 TEST(one_address_two_processes, "[P2] the same address holds different memory in two processes")
 {
 	volatile u64 *p = mmap((void *)0x123400000000, PAGE, PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
 	pid_t child;
 
 	NEED(p != MAP_FAILED);

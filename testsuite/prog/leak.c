@@ -4,8 +4,8 @@
 
 #include <sched.h>
 
-#define FRAMES_SLACK_KIB 256 /* what stays in caches, whatever the number of rounds */
-#define HEAP_SLACK_KIB	 16
+#define FRAMES_SLACK_KIB 64 /* what stays in caches, whatever the number of rounds */
+#define HEAP_SLACK_KIB 8
 
 static long meminfo(const char *what)
 {
@@ -45,7 +45,8 @@ static void steady(void (*round)(u32 i), u32 count)
 	for (u32 i = 0; i < count; i++)
 		round(i);
 	sleep_ms(50);
-	say("# MemFree %ld KiB, then %ld; Slab %ld KiB, then %ld\n", frames, meminfo("MemFree"), heap, meminfo("Slab"));
+	say("# MemFree %ld KiB, then %ld; Slab %ld KiB, then %ld\n", frames, meminfo("MemFree"), heap,
+	    meminfo("Slab"));
 	CHECK(frames > 0 && heap > 0);
 	if (on_bulkhead()) {
 		CHECK(meminfo("MemFree") >= frames - FRAMES_SLACK_KIB);

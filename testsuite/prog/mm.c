@@ -106,7 +106,8 @@ TEST(mmap_errors, "[V3] mmap refuses what Linux refuses, with its errno")
 
 TEST(mmap_kernel_addresses, "[V7] no mapping, fixed or not, reaches the kernel's half")
 {
-	static const u64 bad[] = {0x7ffffffff000, 0x800000000000, 0xffff800000000000, 0xffffffff80000000, -PAGE};
+	static const u64 bad[] = {0x7ffffffff000, 0x800000000000, 0xffff800000000000, 0xffffffff80000000,
+	                          -PAGE};
 
 	for (u32 i = 0; i < ARRAY_SIZE(bad); i++) {
 		u64 got;
@@ -154,7 +155,8 @@ TEST(mmap_length, "[V3] a length is rounded up to pages, the rest of the last pa
 
 	catch_faults();
 	OK(munmap(area, 4 * PAGE));
-	CHECK(mmap(area, PAGE + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == area);
+	CHECK(mmap(area, PAGE + 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	      area);
 	IS(touch(area + 2 * PAGE - 1, true), 0);
 	READ_FAULT(area + 2 * PAGE, SIGSEGV, SEGV_MAPERR);
 	OK(munmap(area, 1));

@@ -224,7 +224,9 @@ TEST(vectors, "[P9] writev and readv on a pipe")
 
 TEST(chain, "[P9] a byte goes round a ring of thirty processes")
 {
-	enum { N = 30 };
+	enum {
+		N = 30
+	};
 	int fds[N + 1][2];
 	pid_t child[N];
 	u8 c = 0;

@@ -102,7 +102,9 @@ TEST(woken, "[P9] poll without a time limit wakes when data, room or an end come
 
 TEST(many, "[P9] poll of a hundred pipes finds the three that are ready")
 {
-	enum { N = 100 };
+	enum {
+		N = 100
+	};
 	struct pollfd p[N];
 	int fds[N][2];
 
@@ -110,7 +112,8 @@ TEST(many, "[P9] poll of a hundred pipes finds the three that are ready")
 		OK(pipe(fds[i]));
 		p[i] = (struct pollfd){.fd = fds[i][0], .events = POLLIN};
 	}
-	NEED(write(fds[3][1], "x", 1) == 1 && write(fds[50][1], "x", 1) == 1 && write(fds[99][1], "x", 1) == 1);
+	NEED(write(fds[3][1], "x", 1) == 1 && write(fds[50][1], "x", 1) == 1 &&
+	     write(fds[99][1], "x", 1) == 1);
 	IS(poll(p, N, -1), 3);
 	for (u32 i = 0; i < N; i++)
 		IS(p[i].revents, i == 3 || i == 50 || i == 99 ? POLLIN : 0);
@@ -132,7 +135,8 @@ TEST(select_sets, "[P9] select: three sets, their count, EBADF, EINVAL")
 	FD_SET(fds[1], &wr);
 	FD_SET(fds[0], &ex);
 	IS(select(fds[1] + 1, &rd, &wr, &ex, &none), 2);
-	CHECK(FD_ISSET(fds[0], &rd) && !FD_ISSET(fds[1], &rd) && FD_ISSET(fds[1], &wr) && !FD_ISSET(fds[0], &ex));
+	CHECK(FD_ISSET(fds[0], &rd) && !FD_ISSET(fds[1], &rd) && FD_ISSET(fds[1], &wr) &&
+	      !FD_ISSET(fds[0], &ex));
 	FD_SET(60, &rd); /* Linux ignores what lies beyond the table: that holds 64 at least */
 	FAILS(select(61, &rd, NULL, NULL, &none), EBADF);
 	FAILS(syscall(SYS_select, -1, NULL, NULL, NULL, &none), EINVAL);
@@ -190,7 +194,8 @@ TEST(status_flags, "[P9] F_SETFL changes O_APPEND and O_NONBLOCK, not the access
 	enter_scratch();
 	fd = make_file("file", "abc", 3, 0600);
 	OK(fcntl(fd, F_SETFL, O_APPEND | O_NONBLOCK | O_WRONLY | O_CREAT));
-	IS(fcntl(fd, F_GETFL) & (O_APPEND | O_NONBLOCK | O_ACCMODE | O_CREAT), O_APPEND | O_NONBLOCK | O_RDWR);
+	IS(fcntl(fd, F_GETFL) & (O_APPEND | O_NONBLOCK | O_ACCMODE | O_CREAT),
+	   O_APPEND | O_NONBLOCK | O_RDWR);
 	IS(write(fd, "d", 1), 1);
 	IS(lseek(fd, 0, SEEK_CUR), 4);
 }
@@ -297,7 +302,8 @@ TEST(whole_file_locks, "[P9] flock: shared, exclusive, converted, by description
 	OK(flock(b, LOCK_UN));
 	OK(flock(a, LOCK_EX | LOCK_NB));
 	FAILS(flock(b, LOCK_SH | LOCK_NB), EWOULDBLOCK);
-	IS(CHILD(OK(flock(a, LOCK_EX | LOCK_NB)); FAILS(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK)), EXITED(0));
+	IS(CHILD(OK(flock(a, LOCK_EX | LOCK_NB)); FAILS(flock(b, LOCK_EX | LOCK_NB), EWOULDBLOCK)),
+	   EXITED(0));
 	close(a);
 	OK(flock(b, LOCK_EX | LOCK_NB));
 	FAILS(flock(b, 0), EINVAL);

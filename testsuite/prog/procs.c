@@ -9,7 +9,9 @@
 
 TEST(pids_unique, "[P1] two hundred living processes all have different pids, and each its own getpid")
 {
-	enum { N = 200 };
+	enum {
+		N = 200
+	};
 	pid_t *seen = shared_pages(1), child[N];
 	int gate[2];
 	char c;
@@ -206,7 +208,9 @@ TEST(death_signal, "[P9] PR_SET_PDEATHSIG tells the child that its parent ended"
 
 TEST(many_children, "[P9] three hundred children at once, waited for in any order, each with its code")
 {
-	enum { N = 300 };
+	enum {
+		N = 300
+	};
 	pid_t child[N];
 	u32 seen = 0;
 	int status;
@@ -402,7 +406,7 @@ TEST(nice_values, "[P11] getpriority and setpriority: inherited, bounded")
 	OK(setpriority(PRIO_PROCESS, 0, 5));
 	IS(getpriority(PRIO_PROCESS, 0), 5);
 	IS(CHILD(IS(getpriority(PRIO_PROCESS, 0), 5); OK(setpriority(PRIO_PROCESS, 0, 100));
-		 IS(getpriority(PRIO_PROCESS, 0), 19)),
+	         IS(getpriority(PRIO_PROCESS, 0), 19)),
 	   EXITED(0));
 	FAILS(getpriority(7, 0), EINVAL);
 	FAILS(getpriority(PRIO_PROCESS, 0x7ffffff0), ESRCH);

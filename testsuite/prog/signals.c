@@ -492,9 +492,10 @@ TEST(ppoll_mask, "[P9] ppoll and pselect wait under their own mask")
 
 TEST(default_kills, "[P9] the default action ends the process, with the signal in its status")
 {
-	static const int deadly[] = {SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGUSR1,
-				     SIGSEGV, SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSTKFLT, SIGXCPU, SIGXFSZ,
-				     SIGVTALRM, SIGPROF, SIGIO, SIGPWR, SIGSYS, 34, 40, 64};
+	static const int deadly[] = {SIGHUP,    SIGINT,  SIGQUIT, SIGILL,    SIGTRAP, SIGABRT, SIGBUS,
+	                             SIGFPE,    SIGUSR1, SIGSEGV, SIGUSR2,   SIGPIPE, SIGALRM, SIGTERM,
+	                             SIGSTKFLT, SIGXCPU, SIGXFSZ, SIGVTALRM, SIGPROF, SIGIO,   SIGPWR,
+	                             SIGSYS,    34,      40,      64};
 
 	for (u32 i = 0; i < ARRAY_SIZE(deadly); i++)
 		IS(CHILD(syscall(SYS_kill, getpid(), deadly[i]); sleep(1)), KILLED(deadly[i]));
@@ -773,8 +774,8 @@ TEST(bad_stack_kills, "[P9] a handler that has no usable stack: SIGSEGV, once an
 		   handle(SIGUSR1, 0);
 		   handle(SIGSEGV, 0);
 		   __asm__ volatile("mov $0x1000, %%rsp\nmov $39, %%eax\nsyscall\nmov %%eax, %%edi\n"
-				    "mov %0, %%esi\nmov $62, %%eax\nsyscall\nhlt" ::"i"(SIGUSR1)
-				    : "memory");
+		                    "mov %0, %%esi\nmov $62, %%eax\nsyscall\nhlt" ::"i"(SIGUSR1)
+		                    : "memory");
 	   }),
 	   KILLED(SIGSEGV));
 }
@@ -817,11 +818,11 @@ static void expect(struct expected_fault e)
 		sigaction(faults[i], &act, NULL);
 }
 
-#define FAULT(body, ...)                                    \
-	IS(CHILD({                                          \
+#define FAULT(body, ...)                                         \
+	IS(CHILD({                                               \
 		   expect((struct expected_fault){__VA_ARGS__}); \
-		   body;                                    \
-	   }),                                              \
+		   body;                                         \
+	   }),                                                   \
 	   EXITED(55))
 
 extern const char divide_here[], undefined_here[];
@@ -855,10 +856,11 @@ TEST(fault_noncanonical, "[P9] SIGSEGV: a non-canonical address is a general pro
 TEST(fault_fpe, "[P9] SIGFPE: division by zero and overflow of a division")
 {
 	FAULT(__asm__ volatile("xor %%edx, %%edx\nmov $1, %%eax\nxor %%ecx, %%ecx\n"
-			       ".globl divide_here\ndivide_here: div %%ecx" ::
-				       : "eax", "ecx", "edx"),
+	                       ".globl divide_here\ndivide_here: div %%ecx" ::
+	                               : "eax", "ecx", "edx"),
 	      SIGFPE, FPE_INTDIV, (u64)divide_here, 0, 0);
-	FAULT(__asm__ volatile("mov $0x80000000, %%eax\ncltd\nmov $-1, %%ecx\nidiv %%ecx" ::: "eax", "ecx", "edx"),
+	FAULT(__asm__ volatile("mov $0x80000000, %%eax\ncltd\nmov $-1, %%ecx\nidiv %%ecx" ::
+	                               : "eax", "ecx", "edx"),
 	      SIGFPE, FPE_INTDIV, ANY_ADDR, 0, 0);
 }
 
@@ -868,13 +870,13 @@ TEST(fault_fpe_sse, "[P9] SIGFPE: an unmasked SSE exception tells which")
 
 	SKIP_IF(on_emulator(), "the emulator raises no SSE exceptions");
 	FAULT(__asm__ volatile("ldmxcsr %0\nmov $0x3f800000, %%eax\nmovd %%eax, %%xmm0\n"
-			       "xorps %%xmm1, %%xmm1\ndivss %%xmm1, %%xmm0" ::"m"(mxcsr)
-			       : "eax", "xmm0", "xmm1"),
+	                       "xorps %%xmm1, %%xmm1\ndivss %%xmm1, %%xmm0" ::"m"(mxcsr)
+	                       : "eax", "xmm0", "xmm1"),
 	      SIGFPE, FPE_FLTDIV, ANY_ADDR, 0, 19);
 	mxcsr = 0x1f80 & ~0x80; /* invalid operation unmasked */
 	FAULT(__asm__ volatile("ldmxcsr %0\nxorps %%xmm0, %%xmm0\nxorps %%xmm1, %%xmm1\n"
-			       "divss %%xmm1, %%xmm0" ::"m"(mxcsr)
-			       : "xmm0", "xmm1"),
+	                       "divss %%xmm1, %%xmm0" ::"m"(mxcsr)
+	                       : "xmm0", "xmm1"),
 	      SIGFPE, FPE_FLTINV, ANY_ADDR, 0, 19);
 }
 
@@ -882,7 +884,8 @@ TEST(fault_fpe_x87, "[P9] SIGFPE: an unmasked x87 exception comes with the next 
 {
 	static u16 control = 0x37f & ~4; /* divide by zero unmasked */
 
-	FAULT(__asm__ volatile("fninit\nfldcw %0\nfld1\nfldz\nfdivrp\nfwait" ::"m"(control)), SIGFPE, FPE_FLTDIV, ANY_ADDR, 0, 16);
+	FAULT(__asm__ volatile("fninit\nfldcw %0\nfld1\nfldz\nfdivrp\nfwait" ::"m"(control)), SIGFPE,
+	      FPE_FLTDIV, ANY_ADDR, 0, 16);
 }
 
 TEST(fault_ill, "[P9] SIGILL: ud2, ILL_ILLOPN, at its address")
@@ -918,17 +921,20 @@ TEST(fault_alignment, "[I4] SIGBUS with BUS_ADRALN: an unaligned access with the
 	static u8 buf[16] __attribute__((aligned(16)));
 
 	SKIP_IF(on_emulator(), "the emulator does not check alignment");
-	FAULT(__asm__ volatile("pushfq\norl $0x40000, (%%rsp)\npopfq\nmovl 1(%0), %%eax" ::"r"(buf) : "eax", "memory"),
+	FAULT(__asm__ volatile("pushfq\norl $0x40000, (%%rsp)\npopfq\nmovl 1(%0), %%eax" ::"r"(buf)
+	                       : "eax", "memory"),
 	      SIGBUS, BUS_ADRALN, ANY_ADDR, 0, 17);
 }
 
 TEST(fault_blocked, "[P9] a fault while its signal is blocked or ignored ends the process")
 {
 	IS(CHILD(block(SIG_BLOCK, SIGSEGV); *(volatile u8 *)opaque(8) = 1), KILLED(SIGSEGV));
-	IS(CHILD(handle(SIGSEGV, 0); block(SIG_BLOCK, SIGSEGV); *(volatile u8 *)opaque(8) = 1), KILLED(SIGSEGV));
+	IS(CHILD(handle(SIGSEGV, 0); block(SIG_BLOCK, SIGSEGV); *(volatile u8 *)opaque(8) = 1),
+	   KILLED(SIGSEGV));
 	IS(CHILD(signal(SIGSEGV, SIG_IGN); *(volatile u8 *)opaque(8) = 1), KILLED(SIGSEGV));
 	IS(CHILD(signal(SIGILL, SIG_IGN); __asm__ volatile("ud2")), KILLED(SIGILL));
-	IS(CHILD(signal(SIGFPE, SIG_IGN); __asm__ volatile("xor %%ecx, %%ecx\ndiv %%ecx" ::: "eax", "ecx", "edx")),
+	IS(CHILD(signal(SIGFPE, SIG_IGN); __asm__ volatile("xor %%ecx, %%ecx\ndiv %%ecx" ::
+	                                                           : "eax", "ecx", "edx")),
 	   KILLED(SIGFPE));
 }
 
@@ -973,11 +979,11 @@ static void on_spoil(int sig)
 	(void)sig;
 	count++;
 	__asm__ volatile("xor %%eax, %%eax\nxor %%ecx, %%ecx\nxor %%edx, %%edx\nxor %%esi, %%esi\n"
-			 "xor %%edi, %%edi\nxor %%r8d, %%r8d\nxor %%r9d, %%r9d\nxor %%r10d, %%r10d\n"
-			 "xor %%r11d, %%r11d\nxorps %%xmm0, %%xmm0\nxorps %%xmm7, %%xmm7\n"
-			 "xorps %%xmm15, %%xmm15\nfninit\nstd\ncld\n" ::
-				 : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0", "xmm7",
-				   "xmm15", "cc");
+	                 "xor %%edi, %%edi\nxor %%r8d, %%r8d\nxor %%r9d, %%r9d\nxor %%r10d, %%r10d\n"
+	                 "xor %%r11d, %%r11d\nxorps %%xmm0, %%xmm0\nxorps %%xmm7, %%xmm7\n"
+	                 "xorps %%xmm15, %%xmm15\nfninit\nstd\ncld\n" ::
+	                         : "rax", "rcx", "rdx", "rsi", "rdi", "r8", "r9", "r10", "r11", "xmm0",
+	                           "xmm7", "xmm15", "cc");
 }
 
 TEST(registers_kept, "[I5] general, SSE and x87 registers and flags survive a handler")
@@ -993,20 +999,21 @@ TEST(registers_kept, "[I5] general, SSE and x87 registers and flags survive a ha
 	for (u32 i = 0; i < 16; i++)
 		before[i] = 0x0123456789abcdef * (i + 1);
 	OK(setitimer(ITIMER_REAL, &timer, NULL));
-	__asm__ volatile("fninit\nfldpi\n"
-			 "movups 0(%[xb]), %%xmm0\nmovups 16(%[xb]), %%xmm7\nmovups 32(%[xb]), %%xmm15\n"
-			 "mov 0(%[b]), %%r8\nmov 8(%[b]), %%r9\nmov 16(%[b]), %%r10\nmov 24(%[b]), %%r11\n"
-			 "mov 32(%[b]), %%r12\nmov 40(%[b]), %%r13\nmov 48(%[b]), %%rdx\nmov 56(%[b]), %%rcx\n"
-			 "stc\n"
-			 "1: pause\ncmpl $3, %[count]\nlea 0(%%rcx), %%rcx\njl 1b\n"
-			 "mov %%r8, 0(%[a])\nmov %%r9, 8(%[a])\nmov %%r10, 16(%[a])\nmov %%r11, 24(%[a])\n"
-			 "mov %%r12, 32(%[a])\nmov %%r13, 40(%[a])\nmov %%rdx, 48(%[a])\nmov %%rcx, 56(%[a])\n"
-			 "movups %%xmm0, 0(%[xa])\nmovups %%xmm7, 16(%[xa])\nmovups %%xmm15, 32(%[xa])\n"
-			 "fstpl %[x87]\n"
-			 : [count] "+m"(count), [x87] "=m"(x87)
-			 : [b] "r"(before), [a] "r"(after), [xb] "r"(xmm_before), [xa] "r"(xmm_after)
-			 : "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "xmm0", "xmm7", "xmm15", "memory",
-			   "cc");
+	__asm__ volatile(
+	        "fninit\nfldpi\n"
+	        "movups 0(%[xb]), %%xmm0\nmovups 16(%[xb]), %%xmm7\nmovups 32(%[xb]), %%xmm15\n"
+	        "mov 0(%[b]), %%r8\nmov 8(%[b]), %%r9\nmov 16(%[b]), %%r10\nmov 24(%[b]), %%r11\n"
+	        "mov 32(%[b]), %%r12\nmov 40(%[b]), %%r13\nmov 48(%[b]), %%rdx\nmov 56(%[b]), %%rcx\n"
+	        "stc\n"
+	        "1: pause\ncmpl $3, %[count]\nlea 0(%%rcx), %%rcx\njl 1b\n"
+	        "mov %%r8, 0(%[a])\nmov %%r9, 8(%[a])\nmov %%r10, 16(%[a])\nmov %%r11, 24(%[a])\n"
+	        "mov %%r12, 32(%[a])\nmov %%r13, 40(%[a])\nmov %%rdx, 48(%[a])\nmov %%rcx, 56(%[a])\n"
+	        "movups %%xmm0, 0(%[xa])\nmovups %%xmm7, 16(%[xa])\nmovups %%xmm15, 32(%[xa])\n"
+	        "fstpl %[x87]\n"
+	        : [count] "+m"(count), [x87] "=m"(x87)
+	        : [b] "r"(before), [a] "r"(after), [xb] "r"(xmm_before), [xa] "r"(xmm_after)
+	        : "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "xmm0", "xmm7", "xmm15", "memory",
+	          "cc");
 	memset(&timer, 0, sizeof(timer));
 	setitimer(ITIMER_REAL, &timer, NULL);
 	for (u32 i = 0; i < 8; i++)
@@ -1020,12 +1027,13 @@ TEST(red_zone, "[P9] a handler leaves the 128 bytes below the stack pointer alon
 	u64 low = 0, high = 0;
 
 	handle(SIGUSR1, 0);
-	__asm__ volatile("movq $0x1111, -8(%%rsp)\nmovq $0x2222, -128(%%rsp)\n"
-			 "mov $39, %%eax\nsyscall\nmov %%eax, %%edi\nmov $10, %%esi\nmov $62, %%eax\nsyscall\n"
-			 "mov -8(%%rsp), %0\nmov -128(%%rsp), %1\n"
-			 : "=&r"(high), "=&r"(low)
-			 :
-			 : "rax", "rcx", "rdi", "rsi", "r11", "memory");
+	__asm__ volatile(
+	        "movq $0x1111, -8(%%rsp)\nmovq $0x2222, -128(%%rsp)\n"
+	        "mov $39, %%eax\nsyscall\nmov %%eax, %%edi\nmov $10, %%esi\nmov $62, %%eax\nsyscall\n"
+	        "mov -8(%%rsp), %0\nmov -128(%%rsp), %1\n"
+	        : "=&r"(high), "=&r"(low)
+	        :
+	        : "rax", "rcx", "rdi", "rsi", "r11", "memory");
 	IS(count, 1);
 	IS(high, 0x1111);
 	IS(low, 0x2222);
@@ -1043,9 +1051,10 @@ static void on_alignment(int sig)
 TEST(handler_entry, "[P9] a handler starts with an aligned stack and a clear direction flag")
 {
 	signal(SIGUSR1, on_alignment);
-	__asm__ volatile("std\nmov $39, %%eax\nsyscall\nmov %%eax, %%edi\nmov $10, %%esi\nmov $62, %%eax\nsyscall\n"
-			 "cld\n" ::
-				 : "rax", "rcx", "rdi", "rsi", "r11", "memory", "cc");
+	__asm__ volatile(
+	        "std\nmov $39, %%eax\nsyscall\nmov %%eax, %%edi\nmov $10, %%esi\nmov $62, %%eax\nsyscall\n"
+	        "cld\n" ::
+	                : "rax", "rcx", "rdi", "rsi", "r11", "memory", "cc");
 	IS(handler_rsp % 16, 0); /* the frame pointer's slot: 16 below the aligned call */
 	IS(handler_flags & 0x400, 0);
 }

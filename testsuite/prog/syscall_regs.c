@@ -7,28 +7,28 @@ struct regs {
 
 /* Load all registers from *R, enter the kernel, store all registers in *R. `*_return` is where the kernel
  * comes back to. */
-#define GATE(name, instruction)                                                          \
-	void name(struct regs *r);                                                       \
-	extern const char name##_return[];                                               \
-	__asm__(".globl " #name "\n" #name ":\n"                                         \
-		"push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n"     \
-		"push %rdi\n"                                                            \
-		"push 120(%rdi)\n"                                                       \
-		"mov 0(%rdi), %rax\nmov 8(%rdi), %rbx\nmov 16(%rdi), %rcx\n"             \
-		"mov 24(%rdi), %rdx\nmov 32(%rdi), %rsi\nmov 48(%rdi), %rbp\n"           \
-		"mov 56(%rdi), %r8\nmov 64(%rdi), %r9\nmov 72(%rdi), %r10\n"             \
-		"mov 80(%rdi), %r11\nmov 88(%rdi), %r12\nmov 96(%rdi), %r13\n"           \
-		"mov 104(%rdi), %r14\nmov 112(%rdi), %r15\nmov 40(%rdi), %rdi\n"         \
-		"popfq\n" instruction "\n.globl " #name "_return\n" #name "_return:\n"   \
-		"xchg %rax, (%rsp)\n" /* the pointer in, the result onto the stack */    \
-		"mov %rbx, 8(%rax)\nmov %rcx, 16(%rax)\nmov %rdx, 24(%rax)\n"            \
-		"mov %rsi, 32(%rax)\nmov %rdi, 40(%rax)\nmov %rbp, 48(%rax)\n"           \
-		"mov %r8, 56(%rax)\nmov %r9, 64(%rax)\nmov %r10, 72(%rax)\n"             \
-		"mov %r11, 80(%rax)\nmov %r12, 88(%rax)\nmov %r13, 96(%rax)\n"           \
-		"mov %r14, 104(%rax)\nmov %r15, 112(%rax)\n"                             \
-		"pushfq\npop 120(%rax)\npop 0(%rax)\n"                                   \
-		"cld\npushq $0x202\npopfq\n" /* C code wants a clear direction flag */   \
-		"pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n")
+#define GATE(name, instruction)                                                        \
+	void name(struct regs *r);                                                     \
+	extern const char name##_return[];                                             \
+	__asm__(".globl " #name "\n" #name ":\n"                                       \
+	        "push %rbx\npush %rbp\npush %r12\npush %r13\npush %r14\npush %r15\n"   \
+	        "push %rdi\n"                                                          \
+	        "push 120(%rdi)\n"                                                     \
+	        "mov 0(%rdi), %rax\nmov 8(%rdi), %rbx\nmov 16(%rdi), %rcx\n"           \
+	        "mov 24(%rdi), %rdx\nmov 32(%rdi), %rsi\nmov 48(%rdi), %rbp\n"         \
+	        "mov 56(%rdi), %r8\nmov 64(%rdi), %r9\nmov 72(%rdi), %r10\n"           \
+	        "mov 80(%rdi), %r11\nmov 88(%rdi), %r12\nmov 96(%rdi), %r13\n"         \
+	        "mov 104(%rdi), %r14\nmov 112(%rdi), %r15\nmov 40(%rdi), %rdi\n"       \
+	        "popfq\n" instruction "\n.globl " #name "_return\n" #name "_return:\n" \
+	        "xchg %rax, (%rsp)\n" /* the pointer in, the result onto the stack */  \
+	        "mov %rbx, 8(%rax)\nmov %rcx, 16(%rax)\nmov %rdx, 24(%rax)\n"          \
+	        "mov %rsi, 32(%rax)\nmov %rdi, 40(%rax)\nmov %rbp, 48(%rax)\n"         \
+	        "mov %r8, 56(%rax)\nmov %r9, 64(%rax)\nmov %r10, 72(%rax)\n"           \
+	        "mov %r11, 80(%rax)\nmov %r12, 88(%rax)\nmov %r13, 96(%rax)\n"         \
+	        "mov %r14, 104(%rax)\nmov %r15, 112(%rax)\n"                           \
+	        "pushfq\npop 120(%rax)\npop 0(%rax)\n"                                 \
+	        "cld\npushq $0x202\npopfq\n" /* C code wants a clear direction flag */ \
+	        "pop %r15\npop %r14\npop %r13\npop %r12\npop %rbp\npop %rbx\nret\n")
 
 GATE(gate_syscall, "syscall");
 GATE(gate_int80, "int $0x80");
@@ -41,22 +41,22 @@ typedef void (*gate_t)(struct regs *r);
 static struct regs pattern(u64 nr)
 {
 	return (struct regs){
-		.rax = nr,
-		.rbx = 0x1111111111111111,
-		.rcx = 0x2222222222222222,
-		.rdx = 0x3333333333333333,
-		.rsi = 0x4444444444444444,
-		.rdi = 0x5555555555555555,
-		.rbp = 0x6666666666666666,
-		.r8 = 0x7777777777777777,
-		.r9 = 0x8888888888888888,
-		.r10 = 0x9999999999999999,
-		.r11 = 0xaaaaaaaaaaaaaaaa,
-		.r12 = 0xbbbbbbbbbbbbbbbb,
-		.r13 = 0xcccccccccccccccc,
-		.r14 = 0xdddddddddddddddd,
-		.r15 = 0xeeeeeeeeeeeeeeee,
-		.rflags = FLAGS_NONE,
+	        .rax = nr,
+	        .rbx = 0x1111111111111111,
+	        .rcx = 0x2222222222222222,
+	        .rdx = 0x3333333333333333,
+	        .rsi = 0x4444444444444444,
+	        .rdi = 0x5555555555555555,
+	        .rbp = 0x6666666666666666,
+	        .r8 = 0x7777777777777777,
+	        .r9 = 0x8888888888888888,
+	        .r10 = 0x9999999999999999,
+	        .r11 = 0xaaaaaaaaaaaaaaaa,
+	        .r12 = 0xbbbbbbbbbbbbbbbb,
+	        .r13 = 0xcccccccccccccccc,
+	        .r14 = 0xdddddddddddddddd,
+	        .r15 = 0xeeeeeeeeeeeeeeee,
+	        .rflags = FLAGS_NONE,
 	};
 }
 
@@ -158,16 +158,44 @@ TEST(int80_flags, "[P7] int 0x80 preserves every flag that ring 3 may set")
 TEST(number_low_half, "[P7] the number is the low 32 bits of rax")
 {
 	static const u64 garbage[] = {1UL << 32, 0xdeadbeefUL << 32, 0x7fffffffUL << 32, 0xffffffffUL << 32,
-				      1UL << 63};
+	                              1UL << 63};
 
 	for (u32 i = 0; i < ARRAY_SIZE(garbage); i++)
 		check_syscall(pattern(SYS_getpid | garbage[i]), getpid());
 }
 
 static const u64 unknown_numbers[] = {
-	~0UL, ~1UL, ~9UL, ~4095UL, 0xffffffff, 0xfffffffe, 0x80000000, 0x80000027, 0x7fffffff, 0x7fffff00,
-	0xffffffff80000000, 0x8000000000001000, 0x1ffffffff, 0x4000ffff, 340, 350, 386, 387, 399, 402, 423, 1000,
-	1023, 1024, 4095, 4096, 65535, 65536, 1 << 20, 1 << 24, 1 << 29,
+        ~0UL,
+        ~1UL,
+        ~9UL,
+        ~4095UL,
+        0xffffffff,
+        0xfffffffe,
+        0x80000000,
+        0x80000027,
+        0x7fffffff,
+        0x7fffff00,
+        0xffffffff80000000,
+        0x8000000000001000,
+        0x1ffffffff,
+        0x4000ffff,
+        340,
+        350,
+        386,
+        387,
+        399,
+        402,
+        423,
+        1000,
+        1023,
+        1024,
+        4095,
+        4096,
+        65535,
+        65536,
+        1 << 20,
+        1 << 24,
+        1 << 29,
 };
 
 TEST(unknown_number, "[P7] unknown and negative numbers are -ENOSYS")
@@ -243,11 +271,16 @@ TEST(both_gates_agree, "[P7] both gates give equal results, call by call")
 {
 	static const u64 values[] = {0, 1, 5, 999, ~0UL, 0x1000, 0xffff800000000000, 0x800000000000};
 	static const u16 calls[] = {
-		SYS_read, SYS_write, SYS_open, SYS_close, SYS_stat, SYS_fstat, SYS_poll, SYS_lseek, SYS_mprotect,
-		SYS_rt_sigaction, SYS_ioctl, SYS_pread64, SYS_readv, SYS_access, SYS_pipe, SYS_dup, SYS_getpid,
-		SYS_fcntl, SYS_ftruncate, SYS_getcwd, SYS_chdir, SYS_rename, SYS_mkdir, SYS_rmdir, SYS_link,
-		SYS_unlink, SYS_readlink, SYS_getrlimit, SYS_sysinfo, SYS_getuid, SYS_getppid, SYS_getpgid,
-		SYS_getdents64, SYS_clock_gettime, SYS_openat, SYS_newfstatat, SYS_dup3, SYS_getrandom, 399, 1000,
+	        SYS_read,       SYS_write,         SYS_open,      SYS_close,
+	        SYS_stat,       SYS_fstat,         SYS_poll,      SYS_lseek,
+	        SYS_mprotect,   SYS_rt_sigaction,  SYS_ioctl,     SYS_pread64,
+	        SYS_readv,      SYS_access,        SYS_pipe,      SYS_dup,
+	        SYS_getpid,     SYS_fcntl,         SYS_ftruncate, SYS_getcwd,
+	        SYS_chdir,      SYS_rename,        SYS_mkdir,     SYS_rmdir,
+	        SYS_link,       SYS_unlink,        SYS_readlink,  SYS_getrlimit,
+	        SYS_sysinfo,    SYS_getuid,        SYS_getppid,   SYS_getpgid,
+	        SYS_getdents64, SYS_clock_gettime, SYS_openat,    SYS_newfstatat,
+	        SYS_dup3,       SYS_getrandom,     399,           1000,
 	};
 
 	BULKHEAD_ONLY(WHY_NO_INT80);

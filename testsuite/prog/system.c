@@ -185,8 +185,9 @@ TEST(pid_one_safe, "[P9] pid 1 cannot be killed by accident")
 {
 	BULKHEAD_ONLY("the host's pid 1 is not for testing");
 	kill(1, SIGKILL);
-	kill(1, SIGTERM);
 	kill(1, SIGSTOP);
+	kill(1, SIGSEGV);
+	kill(1, SIGINT);
 	sleep_ms(50);
 	IS(kill(1, 0), 0);
 }
@@ -204,7 +205,8 @@ TEST(affinity, "[P9] sched_getaffinity: at least this CPU; a size below 8 is EIN
 
 TEST(not_there, "[P9] calls that are not there: -ENOSYS, and nothing else")
 {
-	static const u16 removed[] = {134, 156, 174, 177, 178, 180, 181, 182, 183, 184, 185, 212, 214, 215, 236};
+	static const u16 removed[] = {134, 156, 174, 177, 178, 180, 181, 182,
+	                              183, 184, 185, 212, 214, 215, 236};
 
 	for (u32 i = 0; i < ARRAY_SIZE(removed); i++)
 		FAILS(syscall(removed[i], 0, 0, 0, 0, 0, 0), ENOSYS);
@@ -277,8 +279,9 @@ TEST(proc_self, "[P9] /proc/self/stat, status, cmdline and exe are the reader's 
 
 TEST(proc_addresses, "[V9] no kernel address in what /proc tells of this process")
 {
-	static const char *const files[] = {"/proc/self/stat", "/proc/self/status", "/proc/self/maps",
-					    "/proc/self/statm", "/proc/meminfo", "/proc/stat", "/proc/uptime"};
+	static const char *const files[] = {"/proc/self/stat",  "/proc/self/status", "/proc/self/maps",
+	                                    "/proc/self/statm", "/proc/meminfo",     "/proc/stat",
+	                                    "/proc/uptime"};
 	static char buf[65536];
 
 	for (u32 i = 0; i < ARRAY_SIZE(files); i++) {

@@ -54,10 +54,10 @@ struct tap_test {
 	u64 line;
 };
 
-#define TEST(name, text)                                                                               \
-	static void name(void);                                                                        \
-	static struct tap_test tap_test_##name __attribute__((section("tap_tests"), used, aligned(8))) \
-	= {#name, text, name, __LINE__};                                                               \
+#define TEST(name, text)                                                                                 \
+	static void name(void);                                                                          \
+	static struct tap_test tap_test_##name                                                           \
+	        __attribute__((section("tap_tests"), used, aligned(8))) = {#name, text, name, __LINE__}; \
 	static void name(void)
 
 extern struct tap_test __start_tap_tests[], __stop_tap_tests[];
@@ -65,7 +65,7 @@ extern struct tap_test __start_tap_tests[], __stop_tap_tests[];
 /* What a program that executes itself does in its other roles. */
 __attribute__((weak)) int role_main(int argc, char **argv);
 
-static u32 tap_number UNUSED;   /* of the running test */
+static u32 tap_number UNUSED; /* of the running test */
 static const char *tap_text UNUSED;
 static u32 tap_failures UNUSED; /* of the running process in the running test */
 
@@ -126,63 +126,63 @@ static UNUSED bool on_emulator(void)
 
 /* --- checking: a failed check is counted, a failed NEED or OK ends the test --- */
 
-#define CHECK(cond)                                  \
-	do {                                         \
-		if (!(cond)) {                       \
-			note("failed: %s", #cond);   \
-			tap_failures++;              \
-		}                                    \
+#define CHECK(cond)                                \
+	do {                                       \
+		if (!(cond)) {                     \
+			note("failed: %s", #cond); \
+			tap_failures++;            \
+		}                                  \
 	} while (0)
 
-#define NEED(cond)                                                         \
-	do {                                                               \
-		if (!(cond)) {                                             \
+#define NEED(cond)                                                             \
+	do {                                                                   \
+		if (!(cond)) {                                                 \
 			note("failed: %s (errno %s)", #cond, strerror(errno)); \
-			_exit(1);                                          \
-		}                                                          \
+			_exit(1);                                              \
+		}                                                              \
 	} while (0)
 
 /* IS: two numbers are equal. */
-#define IS(got, want)                                                                                   \
-	do {                                                                                            \
-		i64 got_ = (i64)(got), want_ = (i64)(want);                                             \
-		if (got_ != want_) {                                                                    \
-			note("%.60s is %lld (0x%llx), not %lld (0x%llx)", #got, (long long)got_,        \
-			     (long long)got_, (long long)want_, (long long)want_);                      \
-			tap_failures++;                                                                 \
-		}                                                                                       \
+#define IS(got, want)                                                                            \
+	do {                                                                                     \
+		i64 got_ = (i64)(got), want_ = (i64)(want);                                      \
+		if (got_ != want_) {                                                             \
+			note("%.60s is %lld (0x%llx), not %lld (0x%llx)", #got, (long long)got_, \
+			     (long long)got_, (long long)want_, (long long)want_);               \
+			tap_failures++;                                                          \
+		}                                                                                \
 	} while (0)
 
-#define IS_STR(got, want)                                              \
-	do {                                                           \
-		const char *got_ = (got), *want_ = (want);             \
-		if (strcmp(got_, want_)) {                             \
+#define IS_STR(got, want)                                                    \
+	do {                                                                 \
+		const char *got_ = (got), *want_ = (want);                   \
+		if (strcmp(got_, want_)) {                                   \
 			note("%s is \"%s\", not \"%s\"", #got, got_, want_); \
-			tap_failures++;                                \
-		}                                                      \
+			tap_failures++;                                      \
+		}                                                            \
 	} while (0)
 
 /* OK: the call succeeds; its value. */
-#define OK(call)                                                        \
-	({                                                              \
-		__typeof__(call) ok_ = (call);                          \
-		if ((i64)ok_ == -1) {                                   \
-			note("%s: %s", #call, strerror(errno));         \
-			_exit(1);                                       \
-		}                                                       \
-		ok_;                                                    \
+#define OK(call)                                                \
+	({                                                      \
+		__typeof__(call) ok_ = (call);                  \
+		if ((i64)ok_ == -1) {                           \
+			note("%s: %s", #call, strerror(errno)); \
+			_exit(1);                               \
+		}                                               \
+		ok_;                                            \
 	})
 
 /* FAILS: the call gives -1 and this errno. */
-#define FAILS(call, want)                                                                        \
-	do {                                                                                     \
-		errno = 0;                                                                       \
-		i64 ret_ = (i64)(call);                                                          \
-		if (ret_ != -1 || errno != (want)) {                                             \
-			note("%s gives %lld, %s; not %s (%s)", #call, (long long)ret_,           \
-			     ret_ == -1 ? strerror(errno) : "no error", #want, strerror(want));  \
-			tap_failures++;                                                          \
-		}                                                                                \
+#define FAILS(call, want)                                                                       \
+	do {                                                                                    \
+		errno = 0;                                                                      \
+		i64 ret_ = (i64)(call);                                                         \
+		if (ret_ != -1 || errno != (want)) {                                            \
+			note("%s gives %lld, %s; not %s (%s)", #call, (long long)ret_,          \
+			     ret_ == -1 ? strerror(errno) : "no error", #want, strerror(want)); \
+			tap_failures++;                                                         \
+		}                                                                               \
 	} while (0)
 
 /* --- children --- */
@@ -204,16 +204,16 @@ static UNUSED int wait_status(pid_t pid)
 }
 
 /* SPAWN: run BODY in a child; its pid. A failed check in it makes its status 1. */
-#define SPAWN(...)                                         \
-	({                                                 \
-		pid_t pid_ = fork();                       \
-		NEED(pid_ >= 0);                           \
-		if (pid_ == 0) {                           \
-			tap_failures = 0;                  \
-			__VA_ARGS__;                       \
-			_exit(tap_failures ? 1 : 0);       \
-		}                                          \
-		pid_;                                      \
+#define SPAWN(...)                                   \
+	({                                           \
+		pid_t pid_ = fork();                 \
+		NEED(pid_ >= 0);                     \
+		if (pid_ == 0) {                     \
+			tap_failures = 0;            \
+			__VA_ARGS__;                 \
+			_exit(tap_failures ? 1 : 0); \
+		}                                    \
+		pid_;                                \
 	})
 
 /* CHILD: run BODY in a child and wait for it: EXITED(code) or KILLED(signal). */
@@ -261,11 +261,11 @@ static UNUSED u64 now_ns(void)
 }
 
 /* UNTIL: wait for what another process or a signal is about to do, ten seconds at most. */
-#define UNTIL(cond)                                      \
-	do {                                             \
+#define UNTIL(cond)                                          \
+	do {                                                 \
 		for (int i_ = 0; i_ < 2000 && !(cond); i_++) \
-			sleep_ms(5);                     \
-		CHECK(cond);                             \
+			sleep_ms(5);                         \
+		CHECK(cond);                                 \
 	} while (0)
 
 /* enter_scratch: a fresh folder in /tmp as the working directory; its name is in scratch_dir. It is emptied

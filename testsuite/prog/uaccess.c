@@ -58,7 +58,7 @@ static void bad_fill(void)
 	bad_add("minus a page", -PAGE, BAD_BOTH);
 }
 
-#define FOR_BAD(b, wanted)                                            \
+#define FOR_BAD(b, wanted)                                                \
 	for (struct bad *b = (bad_fill(), bad); b < bad + bad_count; b++) \
 		if (b->kind & (wanted))
 
@@ -72,19 +72,19 @@ static void expect_efault(const char *call, const struct bad *b, i64 ret)
 }
 
 /* One call with the bad address as `p`. */
-#define EFAULT_WRITE(call)                                   \
-	FOR_BAD(b, BAD_WRITE)                                \
-	{                                                    \
-		u64 p = b->addr;                             \
-		errno = 0;                                   \
-		expect_efault(#call, b, (i64)syscall call);  \
+#define EFAULT_WRITE(call)                                  \
+	FOR_BAD(b, BAD_WRITE)                               \
+	{                                                   \
+		u64 p = b->addr;                            \
+		errno = 0;                                  \
+		expect_efault(#call, b, (i64)syscall call); \
 	}
-#define EFAULT_READ(call)                                    \
-	FOR_BAD(b, BAD_READ)                                 \
-	{                                                    \
-		u64 p = b->addr;                             \
-		errno = 0;                                   \
-		expect_efault(#call, b, (i64)syscall call);  \
+#define EFAULT_READ(call)                                   \
+	FOR_BAD(b, BAD_READ)                                \
+	{                                                   \
+		u64 p = b->addr;                            \
+		errno = 0;                                  \
+		expect_efault(#call, b, (i64)syscall call); \
 	}
 
 /* The last N bytes before an unmapped page. */
@@ -140,38 +140,26 @@ TEST(out_devices, "[V7] reading devices: EFAULT")
 	EFAULT_WRITE((SYS_getrandom, p, 100, 0))
 }
 
-TEST(out_time, "[V7] results about time: EFAULT")
-{
-	EFAULT_WRITE((SYS_clock_gettime, CLOCK_MONOTONIC, p))
-	EFAULT_WRITE((SYS_clock_gettime, CLOCK_REALTIME, p))
-	EFAULT_WRITE((SYS_clock_getres, CLOCK_MONOTONIC, p))
-	EFAULT_WRITE((SYS_gettimeofday, p, 0))
-	EFAULT_WRITE((SYS_time, p))
-	EFAULT_WRITE((SYS_times, p))
-	EFAULT_WRITE((SYS_getitimer, 0, p))
-}
+TEST(out_time, "[V7] results about time: EFAULT"){
+        EFAULT_WRITE((SYS_clock_gettime, CLOCK_MONOTONIC, p))
+                EFAULT_WRITE((SYS_clock_gettime, CLOCK_REALTIME, p))
+                        EFAULT_WRITE((SYS_clock_getres, CLOCK_MONOTONIC, p))
+                                EFAULT_WRITE((SYS_gettimeofday, p, 0)) EFAULT_WRITE((SYS_time, p))
+                                        EFAULT_WRITE((SYS_times, p)) EFAULT_WRITE((SYS_getitimer, 0, p))}
 
-TEST(out_process, "[V7] results about processes and the system: EFAULT")
-{
-	EFAULT_WRITE((SYS_uname, p))
-	EFAULT_WRITE((SYS_sysinfo, p))
-	EFAULT_WRITE((SYS_getrusage, 0, p))
-	EFAULT_WRITE((SYS_getrlimit, RLIMIT_STACK, p))
-	EFAULT_WRITE((SYS_prlimit64, 0, RLIMIT_STACK, 0, p))
-	EFAULT_WRITE((SYS_getresuid, p, p, p))
-	EFAULT_WRITE((SYS_getresgid, p, p, p))
-	EFAULT_WRITE((SYS_sched_getaffinity, 0, 128, p))
-	EFAULT_WRITE((SYS_prctl, 16, p, 0, 0, 0))
-	EFAULT_WRITE((SYS_arch_prctl, 0x1003, p))
-}
+TEST(out_process, "[V7] results about processes and the system: EFAULT"){
+        EFAULT_WRITE((SYS_uname, p)) EFAULT_WRITE((SYS_sysinfo, p)) EFAULT_WRITE((SYS_getrusage, 0, p))
+                EFAULT_WRITE((SYS_getrlimit, RLIMIT_STACK, p))
+                        EFAULT_WRITE((SYS_prlimit64, 0, RLIMIT_STACK, 0, p))
+                                EFAULT_WRITE((SYS_getresuid, p, p, p)) EFAULT_WRITE((SYS_getresgid, p, p, p))
+                                        EFAULT_WRITE((SYS_sched_getaffinity, 0, 128, p))
+                                                EFAULT_WRITE((SYS_prctl, 16, p, 0, 0, 0))
+                                                        EFAULT_WRITE((SYS_arch_prctl, 0x1003, p))}
 
-TEST(out_signals, "[V7] results about signals: EFAULT")
-{
-	EFAULT_WRITE((SYS_rt_sigaction, SIGUSR1, 0, p, 8))
-	EFAULT_WRITE((SYS_rt_sigprocmask, SIG_BLOCK, 0, p, 8))
-	EFAULT_WRITE((SYS_rt_sigpending, p, 8))
-	EFAULT_WRITE((SYS_sigaltstack, 0, p))
-}
+TEST(out_signals, "[V7] results about signals: EFAULT"){
+        EFAULT_WRITE((SYS_rt_sigaction, SIGUSR1, 0, p, 8))
+                EFAULT_WRITE((SYS_rt_sigprocmask, SIG_BLOCK, 0, p, 8)) EFAULT_WRITE((SYS_rt_sigpending, p, 8))
+                        EFAULT_WRITE((SYS_sigaltstack, 0, p))}
 
 TEST(out_pipe, "[V7] pipe with a bad result: EFAULT and no descriptor")
 {

@@ -1,0 +1,36 @@
+"""What must end the machine with a clear report: the tests of testsuite/kern that crash it on purpose."""
+
+import re
+
+WORDS = {
+    "heap_double_free": r"panic: heap: kmalloc: freed twice",
+    "heap_overrun": r"panic: heap: kmalloc: object was overrun",
+    "heap_after_free": r"panic: heap: kmalloc: written after free",
+    "stack_overflow": r"panic: double fault in dig\+0x",
+}
+ROWS = {"stack_overflow": "P3"}
+
+
+def crash(t, name):
+    with t.boot(append=f"kerntest kerncrash={name}", timeout=60) as guest:
+        end = guest.finish()
+        log = guest.log
+    text = f"[{ROWS.get(name, 'B5')}] {name.replace('_', ' ')}"
+    t.ok(end.why and not end.timed_out and re.search(WORDS[name], log), f"{text} is found and said", log)
+    t.ok(re.search(r"\b(kern_tests_run|dig)\+0x", log), f"{text}: with a backtrace", log)
+
+
+def test_double_free(t):
+    crash(t, "heap_double_free")
+
+
+def test_overrun(t):
+    crash(t, "heap_overrun")
+
+
+def test_write_after_free(t):
+    crash(t, "heap_after_free")
+
+
+def test_stack_overflow(t):
+    crash(t, "stack_overflow")
