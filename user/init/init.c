@@ -154,6 +154,21 @@ static void set_console(bool plain)
 	tcsetattr(STDIN_FILENO, TCSANOW, &tio);
 }
 
+/* set_size: a serial line knows no size, but whoever is at its other end may have said LINES= and COLUMNS=. */
+static void set_size(void)
+{
+	const char *lines = getenv("LINES"), *columns = getenv("COLUMNS");
+	struct winsize size = {0};
+
+	if (!lines || !columns)
+		return;
+	size.ws_row = atoi(lines);
+	size.ws_col = atoi(columns);
+	ioctl(STDIN_FILENO, TIOCSWINSZ, &size);
+	unsetenv("LINES"); /* they would not follow a change */
+	unsetenv("COLUMNS");
+}
+
 /* start_pump: standard input becomes a pipe, which a process fills from the console. */
 static int start_pump(void)
 {
@@ -293,6 +308,7 @@ int main(int argc, char **argv)
 	setenv("PATH", "/sbin:/usr/sbin:/bin:/usr/bin", 1);
 	setenv("HOME", "/root", 1);
 	setenv("TERM", "linux", 0);
+	set_size();
 
 	sigemptyset(&handled);
 	sigaddset(&handled, SIGCHLD);
