@@ -87,7 +87,7 @@ static int open_check_flags(u32 *flags)
 	else
 		*flags |= 0100000; /* O_LARGEFILE, as a 64-bit Linux shows it */
 	if ((*flags & O_TMPFILE) == O_TMPFILE)
-		return (*flags & O_ACCMODE) == O_RDONLY ? -EINVAL : 0;
+		return (*flags & O_ACCMODE) == O_RDONLY || (*flags & O_CREAT) ? -EINVAL : 0;
 	if ((*flags & __O_TMPFILE) || (*flags & (O_CREAT | O_DIRECTORY)) == (O_CREAT | O_DIRECTORY))
 		return -EINVAL;
 	return 0;
@@ -115,7 +115,7 @@ static int open_create(struct walk *w, u32 mode)
 	if (err < 0)
 		return err;
 	if (!ops->mknod)
-		return ops->lookup ? -ENOENT : -EACCES;
+		return -EPERM;
 	return ops->mknod(w->parent, &w->last, S_IFREG | mode_after_umask(mode), 0, &w->target);
 }
 
@@ -165,6 +165,7 @@ static int open_tmpfile(struct walk *w, u32 flags, u32 mode)
 		return -EOPNOTSUPP;
 	if ((err = dir->inode->ops->tmpfile(dir, S_IFREG | mode_after_umask(mode), &d)) < 0)
 		return err;
+	d->inode->linkable = !(flags & O_EXCL);
 	dentry_put(dir);
 	w->target = d;
 	return 0;
@@ -288,6 +289,8 @@ int file_write_limit(u64 pos, u64 *n)
 	struct proc *p = perm_proc();
 	u64 limit = p ? p->limits[RLIMIT_FSIZE].rlim_cur : FS_SIZE_MAX;
 
+	if ((i64)(pos + *n) < 0)
+		return -EINVAL;
 	if (pos >= limit) {
 		if (p)
 			file_signal(SIGXFSZ);
@@ -320,9 +323,7 @@ static i64 seek_to(struct file *f, i64 base, i64 off)
 {
 	i64 to;
 
-	if (__builtin_add_overflow(base, off, &to))
-		return -EOVERFLOW;
-	if (to < 0)
+	if (__builtin_add_overflow(base, off, &to) || to < 0)
 		return -EINVAL;
 	f->pos = to;
 	return to;

@@ -14,7 +14,7 @@ void file_init(void);
 int vfs_open_at(int dirfd, const char *path, u32 flags, u32 mode, struct file **ret);
 
 /* file_write_limit: how many of *N bytes may be written at POS: RLIMIT_FSIZE (SIGXFSZ) and FS_SIZE_MAX.
- * => 0, *N at least 1; -EFBIG */
+ * => 0, *N at least 1; -EFBIG; -EINVAL (no such offset) */
 int file_write_limit(u64 pos, u64 *n);
 
 /* file_signal: SIGPIPE or SIGXFSZ for the running task, as if it had sent it to itself. */

@@ -348,11 +348,17 @@ static int fifo_wait(struct inode *i, struct waitq *q, u32 *others, u32 *opens)
 	return err;
 }
 
+/* A pipe that is opened again through /proc/PID/fd waits for nobody: its ends are known. */
+static bool file_is_pipe(const struct file *f)
+{
+	return f->inode->mount == pipe_mount;
+}
+
 /* fifo_meet: F is counted already; fifo(7). Who reads without waiting sees no end of file (POLLHUP) before a
  * first writer: f->pos keeps how many there had been. */
 static int fifo_meet(struct file *f, struct pipe *p)
 {
-	if (f->readable && f->writable)
+	if ((f->readable && f->writable) || file_is_pipe(f))
 		return 0;
 	if (f->writable)
 		return fifo_wait(f->inode, &p->writers, &p->nreaders, &p->reader_opens);
@@ -371,7 +377,8 @@ static int fifo_open_locked(struct file *f)
 	if (!i->pipe && !(i->pipe = pipe_new()))
 		return -ENOMEM;
 	i->pipe->users++;
-	if (f->writable && !f->readable && (f->flags & O_NONBLOCK) && !i->pipe->nreaders) {
+	if (f->writable && !f->readable && (f->flags & O_NONBLOCK) && !i->pipe->nreaders &&
+	    !file_is_pipe(f)) {
 		pipe_leave(i);
 		return -ENXIO;
 	}

@@ -28,7 +28,7 @@ struct snapshot {
 	u64 pending, shared_pending, blocked, ignored, caught;
 	u64 switches_voluntary, switches_forced;
 	struct creds creds;
-	u32 fd_size;
+	u32 fd_size, umask;
 	struct rlimit64 stack_limit, rss_limit;
 	struct aspace *as; /* counted, or NULL */
 };
@@ -97,6 +97,7 @@ static void snapshot_proc(struct proc *p, struct snapshot *s)
 	s->tasks = p->task_count;
 	s->creds = p->creds;
 	s->fd_size = p->files ? p->files->size : 0;
+	s->umask = p->fs ? atomic_load(&p->fs->umask) : 0;
 	s->stack_limit = p->limits[RLIMIT_STACK];
 	s->rss_limit = p->limits[RLIMIT_RSS];
 	s->as = proc_aspace(p);
@@ -285,11 +286,13 @@ static void status_memory(struct seq *s, struct aspace *as)
 
 static void status_signals(struct seq *s, const struct snapshot *t)
 {
+	const u64 all = BIT(CAP_LAST_CAP + 1) - 1;
+
 	seq_printf(s, "Threads:\t%u\nSigQ:\t0/0\n", t->tasks);
 	seq_printf(s, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
 	           t->pending, t->shared_pending, t->blocked, t->ignored, t->caught);
 	seq_printf(s, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016x\n",
-	           0, t->creds.caps, t->creds.caps, BIT(CAP_LAST_CAP + 1) - 1, 0);
+	           0, t->creds.caps & all, t->creds.caps & all, all, 0);
 }
 
 static int status_show(struct seq *s, struct proc_node *n)
@@ -300,9 +303,10 @@ static int status_show(struct seq *s, struct proc_node *n)
 	if (err < 0)
 		return err;
 	seq_printf(s,
-	           "Name:\t%s\nUmask:\t0022\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
+	           "Name:\t%s\nUmask:\t0%u%u%u\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
 	           "TracerPid:\t0\n",
-	           t.name, t.state, state_name(t.state), t.tgid, t.nr, t.ppid);
+	           t.name, t.umask >> 6, t.umask >> 3 & 7, t.umask & 7, t.state, state_name(t.state), t.tgid,
+	           t.nr, t.ppid);
 	status_ids(s, &t);
 	if (t.as)
 		status_memory(s, t.as);
@@ -674,13 +678,14 @@ static int fd_adopt(struct proc_node *dir, u32 nr, struct proc_node *n)
 
 	if (!f)
 		return -ENOENT;
-	file_put(f);
+	n->mode = (f->readable ? 0500 : 0) | (f->writable ? 0300 : 0);
 	n->fd = nr;
+	file_put(f);
 	return 0;
 }
 
 static const struct proc_entry no_entries[] = {{0}};
-static const struct proc_entry fd_entry = {"fd", PROC_JUMP, 0777, .jump = fd_jump};
+static const struct proc_entry fd_entry = {"fd", PROC_JUMP, 0777, .jump = fd_jump, .size = 64};
 
 static const struct proc_dir fd_dir = {
         .entries = no_entries,

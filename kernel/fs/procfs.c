@@ -39,6 +39,7 @@ static struct proc_node *node_new(const struct proc_entry *e, const struct proc_
 	if (!n)
 		return NULL;
 	n->entry = e;
+	n->mode = e->mode;
 	if (dir && dir->pid) {
 		n->pid = dir->pid;
 		n->task = dir->task;
@@ -75,7 +76,7 @@ static const struct inode_ops *ops_of(enum proc_kind kind)
 	return ops[kind];
 }
 
-static u32 mode_of(const struct proc_entry *e)
+static u32 type_of(const struct proc_entry *e)
 {
 	static const u32 types[] = {
 	        [PROC_DIR] = S_IFDIR,
@@ -84,7 +85,7 @@ static u32 mode_of(const struct proc_entry *e)
 	        [PROC_JUMP] = S_IFLNK,
 	};
 
-	return types[e->kind] | e->mode;
+	return types[e->kind];
 }
 
 static const struct file_ops *fops_of(enum proc_kind kind)
@@ -120,7 +121,8 @@ static void inode_set_process_owner(struct inode *i)
 static int node_dentry(struct mount *m, struct dentry *dir, const struct name *name, struct proc_node *n,
                        struct dentry **ret)
 {
-	struct inode *i = inode_new(m, mode_of(n->entry), ops_of(n->entry->kind), fops_of(n->entry->kind));
+	struct inode *i =
+	        inode_new(m, type_of(n->entry) | n->mode, ops_of(n->entry->kind), fops_of(n->entry->kind));
 	struct dentry *d;
 
 	if (!i) {
@@ -129,6 +131,7 @@ static int node_dentry(struct mount *m, struct dentry *dir, const struct name *n
 	}
 	i->private = n;
 	i->ino = node_ino(n);
+	i->size = n->entry->size;
 	if (S_ISDIR(i->mode))
 		i->nlink = 2;
 	if (n->pid)
@@ -232,7 +235,7 @@ static bool entries_emit(const struct proc_node *dn, struct dir_sink *s, u64 *po
 		if (at < *pos)
 			continue;
 		n.entry = e;
-		if (!dir_emit(s, e->name, strlen(e->name), node_ino(&n), mode_of(e), at + 1))
+		if (!dir_emit(s, e->name, strlen(e->name), node_ino(&n), type_of(e), at + 1))
 			return false;
 		*pos = at + 1;
 	}
@@ -249,7 +252,7 @@ static void numbers_emit(struct proc_node *dn, struct dir_sink *s, u64 *pos)
 	     *pos = POS_NUMBERS + nr + 1) {
 		int len = ksnprintf(name, sizeof(name), "%d", nr);
 
-		if (!dir_emit(s, name, len, (u64)nr << 40 | 1, mode_of(pd->numbered), POS_NUMBERS + nr + 1))
+		if (!dir_emit(s, name, len, (u64)nr << 40 | 1, type_of(pd->numbered), POS_NUMBERS + nr + 1))
 			return;
 	}
 }
@@ -317,7 +320,9 @@ static isize_t proc_write(struct file *f, struct uio *u, u64 *pos)
 	isize_t r;
 	int err;
 
-	if (!n->entry->store || size >= sizeof(text))
+	if (!n->entry->store)
+		return -EIO;
+	if (size >= sizeof(text))
 		return -EINVAL;
 	if ((r = uio_in(u, text, size)) < 0)
 		return r;

@@ -28,6 +28,7 @@ struct proc_entry {
 	int (*store)(const char *text, struct proc_node *n);   /* files that can be written; TEXT is a line */
 	int (*jump)(struct proc_node *n, struct dentry **ret); /* fs_lock held; => a reference */
 	const struct proc_dir *dir;
+	u32 size; /* as stat shows it, bytes */
 };
 
 struct proc_dir {
@@ -37,7 +38,7 @@ struct proc_dir {
 	bool (*exists)(struct proc_node *dir, u32 nr);
 	/* next: the lowest number >= FROM, or -1 */
 	i32 (*next)(struct proc_node *dir, u32 from);
-	/* adopt: fill in N, found by number NR in DIR. => 0; -ENOENT */
+	/* adopt: fill in N, found by number NR in DIR, and its mode. => 0; -ENOENT */
 	int (*adopt)(struct proc_node *dir, u32 nr, struct proc_node *n);
 };
 
@@ -47,6 +48,7 @@ struct proc_node {
 	struct pid *pid;                /* [I] counted: the process or task, or NULL */
 	bool task;                      /* [I] below task/: pid is that of a task */
 	u32 fd;                         /* [I] of PID/fd/N */
+	u32 mode;                       /* [I] permission bits: the entry's, or what adopt says */
 	char text[40];                  /* [I] of a text link */
 };
 

@@ -345,7 +345,7 @@ static isize_t ramfs_read(struct file *f, struct uio *u, u64 *pos)
 	isize_t r = 0;
 
 	if (p >= size)
-		return 0;
+		return (i64)(p + u->resid) < 0 ? -EINVAL : 0;
 	end = p + MIN(u->resid, size - p);
 	while (p < end) {
 		u64 n = MIN(end - p, PAGE_SIZE - (p & PAGE_MASK));

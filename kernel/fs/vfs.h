@@ -80,6 +80,7 @@ struct inode {
 	u32 uid, gid;                   /* [n] */
 	u32 nlink;                      /* [n] */
 	u32 rdev;                       /* [I] devices, as MAKEDEV */
+	bool linkable;                  /* [I] without a name, but may get one (O_TMPFILE) */
 	u64 ino;                        /* [I] */
 	struct mount *mount;            /* [I] */
 	const struct inode_ops *ops;    /* [I] */

@@ -217,7 +217,7 @@ int walk_path(struct walk *w, struct dentry *root, struct dentry *start, const c
 	walk_clear(w);
 	w->root = root;
 	w->at = *path == '/' ? root : start;
-	w->kind = LAST_ROOT;
+	w->kind = *path ? LAST_ROOT : LAST_NONE;
 	w->slash = w->must_be_dir = false;
 	dentry_get(w->at);
 	if (!*path && !(flags & WALK_EMPTY))
@@ -246,7 +246,8 @@ int walk_may_create(struct walk *w)
 {
 	if (w->kind != LAST_NAME || w->target)
 		return -EEXIST;
-	if (!dentry_alive(w->parent))
+	if (!dentry_alive(w->parent) ||
+	    w->parent->inode->ops->lookup) /* N5: what is not there cannot be made */
 		return -ENOENT;
 	return inode_permission(w->parent->inode, MAY_WRITE | MAY_EXEC);
 }

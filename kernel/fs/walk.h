@@ -14,7 +14,8 @@ enum walk_last {
 	LAST_NAME,
 	LAST_DOT,
 	LAST_DOTDOT,
-	LAST_ROOT
+	LAST_ROOT,
+	LAST_NONE /* of an empty path */
 };
 
 struct walk {

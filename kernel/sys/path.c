@@ -198,6 +198,8 @@ static int link_check(struct inode *i, struct walk *to)
 		return -EXDEV;
 	if (S_ISDIR(i->mode) || !to->parent->inode->ops->link)
 		return -EPERM;
+	if (!i->nlink && !i->linkable)
+		return -ENOENT;
 	return i->nlink >= 65000 ? -EMLINK : 0;
 }
 
@@ -330,17 +332,23 @@ static bool dentry_within(const struct dentry *d, const struct dentry *top)
 	return false;
 }
 
+/* walk_mount: where the last component lies; "/" has no directory. */
+static struct mount *walk_mount(const struct walk *w)
+{
+	return (w->parent ? w->parent : w->at)->inode->mount;
+}
+
 /* rename_check_names: whether the two names can be exchanged or moved at all. */
 static int rename_check_names(struct walk *from, struct walk *to, u32 flags)
 {
 	bool from_dir;
 
+	if (walk_mount(from) != walk_mount(to))
+		return -EXDEV;
 	if (from->kind != LAST_NAME)
 		return -EBUSY;
 	if (to->kind != LAST_NAME)
 		return flags & RENAME_NOREPLACE ? -EEXIST : -EBUSY;
-	if (from->parent->inode->mount != to->parent->inode->mount)
-		return -EXDEV;
 	if (!from->target || (!to->target && (flags & RENAME_EXCHANGE)))
 		return -ENOENT;
 	if (to->target && (flags & RENAME_NOREPLACE))
@@ -361,7 +369,7 @@ static int rename_check_tree(struct walk *from, struct walk *to, u32 flags)
 		return -EINVAL;
 	if (to->target && dentry_within(from->parent, to->target))
 		return flags & RENAME_EXCHANGE ? -EINVAL : -ENOTEMPTY;
-	return dentry_alive(to->parent) ? 0 : -ENOENT;
+	return dentry_alive(to->parent) && (to->target || !to->parent->inode->ops->lookup) ? 0 : -ENOENT;
 }
 
 /* rename_check_dir: a directory that moves gets another "..", which is a write to it. */
@@ -468,8 +476,6 @@ static i64 readlink_dentry(struct dentry *d, uaddr_t buf, u64 size)
 	char *text;
 	isize_t n;
 
-	if (!S_ISLNK(d->inode->mode))
-		return -EINVAL;
 	if (!(text = kmalloc(FS_PATH_MAX)))
 		return -ENOMEM;
 	n = link_text(d, text, FS_PATH_MAX);
@@ -494,6 +500,11 @@ i64 sys_readlinkat(int dirfd, ustr_t path, uaddr_t buf, u64 size)
 	if ((n = upath_walk(&w, dirfd, path, WALK_EMPTY)) < 0)
 		return n;
 	d = w.target;
+	n = w.kind == LAST_NONE ? -ENOENT : -EINVAL;
+	if (!S_ISLNK(d->inode->mode)) {
+		walk_unlock(&w);
+		return n;
+	}
 	dentry_get(d);
 	walk_unlock(&w);
 	n = readlink_dentry(d, buf, (u32)size);
