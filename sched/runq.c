@@ -144,7 +144,7 @@ static void switch_user_state(struct thread *prev, struct thread *next)
 		cpu->fpu_owner = next;
 	}
 	/* A thread of the kernel runs with null selectors, as its struct has them. */
-	if (prev->aspace)
+	if (prev->fpu) /* not by its space: a task that ends has left that already */
 		cpu_save_selectors(&prev->selectors);
 	if (!selectors_null(&prev->selectors) || !selectors_null(&next->selectors))
 		cpu_load_selectors(&next->selectors);
