@@ -107,10 +107,14 @@ static u64 stack_choose(const struct task *t, const struct trapframe *tf, const 
 int signal_frame_push(struct trapframe *tf, const struct sigaction *sa, const siginfo_t *info, u64 mask)
 {
 	struct task *t = task_current();
-	u64 fp = ALIGN_DOWN(stack_choose(t, tf, sa) - fpu_size() - 4, 64UL);
+	u64 top = stack_choose(t, tf, sa);
+	u64 fp = ALIGN_DOWN(top - fpu_size() - 4, 64UL);
 	u64 sp = ALIGN_DOWN(fp - sizeof(struct rt_sigframe), 16UL) - 8;
 	struct rt_sigframe f;
 
+	/* It must fit: what lies below an alternate stack is not the stack's. */
+	if ((on_altstack(t, top) || on_altstack(t, tf->rsp)) && !on_altstack(t, sp + 1))
+		return -EFAULT;
 	if (!(sa->sa_flags & SA_RESTORER) || fpu_push(t, fp) < 0)
 		return -EFAULT;
 	memset(&f, 0, sizeof(f));
