@@ -155,6 +155,7 @@ wait
 cat done.*
 sleep 1000 &
 sleeper=$!
+sleep 0.2 # until it is sleep that runs
 ps -o pid,args | grep "^ *$sleeper " | sed "s/$sleeper/PID/; s/^ *//"
 kill $sleeper
 { wait $sleeper; } 2>/dev/null
