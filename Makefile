@@ -182,7 +182,7 @@ $(BUILD)/bulkhead.img: $(BUILD)/BOOTX64.EFI $(esp_files) testsuite/lib/mkimage.p
 
 # --- goals ----------------------------------------------------------------------------------------
 
-.PHONY: all image release testing run test check format sabotage bench-boot screenshot gdb help clean deps
+.PHONY: all image release testing run test check format sabotage fuzz fuzz-syscalls bench-boot screenshot gdb help clean deps
 image: $(BUILD)/bulkhead.img
 
 flavour = +$(Q)$(MAKE) BUILD=$(BUILD)/$(1) FLAVOUR=$(1) image
@@ -208,6 +208,8 @@ make check           format, who includes whom, static analysis
 make format          lay out every C file as .clang-format says
 make bench           instructions per operation, beside Linux's   (ROWS='fault_cow ...' for some)
 make bench-boot      instructions from the stub to pid 1, and memory in use
+make fuzz            random input for the loader's checks   (FUZZ_SECONDS=60)
+make fuzz-syscalls   a million random system calls   (FUZZ_CALLS=1000000 FUZZ_SEEDS='1 2 3')
 make screenshot      testsuite/screen.png, the picture in the README
 make gdb             stop at the kernel's first line, under gdb
 make compile_commands.json
@@ -253,6 +255,31 @@ bench-boot: release
 screenshot: release
 	@./testsuite/screenshot $(BUILD)/release/BOOTX64.EFI testsuite/screen.png \
 		'uname -a' 'ls /' 'cat /etc/os-release' 'ps' 'echo $$((6 * 7)) | sed "s/$$/ is it/"'
+
+# Random input for the loader's checks, on the host; and random system calls, in a machine.
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 60
+FUZZ_RUNS ?= -1
+FUZZ_CALLS ?= 1000000
+FUZZ_SEEDS ?= 1
+FUZZ_CFLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wno-unused-parameter -fno-omit-frame-pointer \
+	-fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -DBULKHEAD_TESTING -DBULKHEAD_HOST
+fuzz := $(BUILD)/fuzz
+
+$(fuzz)/elf: testsuite/fuzz/elf.c kernel/proc/elf.c kernel/proc/elf.h
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
+
+fuzz: $(fuzz)/elf
+	@testsuite/fuzz/seeds.py $(fuzz)/elf-seeds
+	@mkdir -p $(fuzz)/elf-corpus
+	@$(fuzz)/elf -max_total_time=$(FUZZ_SECONDS) -runs=$(FUZZ_RUNS) -max_len=1024 -print_final_stats=1 \
+		-artifact_prefix=$(fuzz)/elf- $(fuzz)/elf-corpus $(fuzz)/elf-seeds
+
+fuzz-syscalls: testing
+	@for seed in $(FUZZ_SEEDS); do EFI=$(BUILD)/testing/BOOTX64.EFI TIMEOUT=3600 ./testsuite/boot \
+		CMD="/test/sysfuzz @run $(FUZZ_CALLS) $$seed 3000" </dev/null || exit 1; done
 
 gdb: testing
 	@./testsuite/gdb/run $(BUILD)/testing

@@ -28,6 +28,6 @@ struct elf_image {
 int elf_check_header(const Elf64_Ehdr *head, u64 file_size, const char **ret_why);
 
 /* elf_check_segments: PHDRS are the e_phnum program headers of a HEAD that passed. ALLOW_WX lets segments be writable
- * and executable. => as above; *RET is written on success only */
+ * and executable. => as above; what *RET holds after a failure means nothing */
 int elf_check_segments(const Elf64_Ehdr *head, const Elf64_Phdr *phdrs, u64 file_size, bool allow_wx,
                        struct elf_image *ret, const char **ret_why);
