@@ -667,17 +667,20 @@ TEST(deleted_program, "[P9] a program goes on when its file is deleted or replac
 	                          1,    0,    0,    0,    0x0f, 0x05, 0xb8, 60,   0,    0,
 	                          0,    0xbf, 42,   0,    0,    0,    0x0f, 0x05};
 	pid_t child;
-	int fds[2];
+	int fds[2], ready[2];
+	char c;
 
 	enter_scratch();
 	image_make(code, sizeof(code));
 	image_write();
 	OK(pipe2(fds, O_CLOEXEC));
+	OK(pipe2(ready, O_CLOEXEC));
 	child = SPAWN({
 		dup2(fds[0], 0);
 		execv("./image", no_arguments);
 	});
-	sleep_ms(50);
+	close(ready[1]);
+	NEED(read(ready[0], &c, 1) == 0); /* closed by exec */
 	OK(unlink("image"));
 	make_closed_file("image", "other", 5, 0755);
 	close(fds[0]);

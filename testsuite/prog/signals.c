@@ -52,13 +52,13 @@ static bool pending(int sig)
 	return sigismember(&set, sig);
 }
 
-/* A child that sends SIG to this process after a while. */
+/* A child that sends SIG to this process when it sleeps. */
 static pid_t send_later(int sig)
 {
 	pid_t target = getpid();
 
 	return SPAWN({
-		sleep_ms(100);
+		wait_asleep(target);
 		kill(target, sig);
 	});
 }
@@ -364,9 +364,10 @@ TEST(read_restarted, "[P9] read of an empty pipe: goes on with SA_RESTART")
 	OK(pipe(fds));
 	handle(SIGUSR1, SA_RESTART);
 	SPAWN({
-		sleep_ms(100);
+		wait_asleep(parent);
 		kill(parent, SIGUSR1);
-		sleep_ms(100);
+		sleep_ms(50);
+		wait_asleep(parent);
 		NEED(write(fds[1], "r", 1) == 1);
 	});
 	IS(read(fds[0], &c, 1), 1);

@@ -263,16 +263,9 @@ TEST(proc_self, "[P9] /proc/self/stat, status, cmdline and exe are the reader's 
 	CHECK(strstr(link, "/system"));
 	pid = SPAWN(for (;;) pause());
 	snprintf(link, sizeof(link), "/proc/%d/stat", pid);
-	sleep_ms(50);
-	NEED(slurp(link, buf, sizeof(buf)) > 0);
-	at = strrchr(buf, ')');
-	NEED(at);
-	IS(at[2], 'S');
+	wait_asleep(pid);
 	kill(pid, SIGKILL);
-	sleep_ms(50);
-	NEED(slurp(link, buf, sizeof(buf)) > 0);
-	at = strrchr(buf, ')');
-	IS(at[2], 'Z');
+	UNTIL(process_state(pid) == 'Z');
 	IS(wait_status(pid), KILLED(SIGKILL));
 	IS(slurp(link, buf, sizeof(buf)), -1);
 }

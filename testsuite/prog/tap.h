@@ -268,6 +268,25 @@ static UNUSED u64 now_ns(void)
 		CHECK(cond);                                 \
 	} while (0)
 
+/* process_state: its letter in /proc/PID/stat, or 0. */
+static UNUSED char process_state(pid_t pid)
+{
+	char name[32], text[256], *end;
+	ssize_t n;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	close(fd);
+	text[n > 0 ? n : 0] = 0;
+	end = n > 0 ? strrchr(text, ')') : NULL;
+	return end && end[1] ? end[2] : 0;
+}
+
+/* wait_asleep: until PID sleeps in a system call. */
+#define wait_asleep(pid) UNTIL(process_state(pid) == 'S')
+
 /* enter_scratch: a fresh folder in /tmp as the working directory; its name is in scratch_dir. It is emptied
  * and removed when the test has ended (by the test runner below). */
 static char scratch_dir[64] UNUSED;
