@@ -10,8 +10,9 @@
 #include "vm/kmem.h"
 #include "vm/region.h"
 
-bool aspace_randomize = true, aspace_allow_wx;
+#define REGIONS_MAX 65530 /* of one space, as Linux's vm.max_map_count */
 
+bool aspace_randomize = true, aspace_allow_wx;
 
 static struct kmem_cache *aspace_cache, *region_cache;
 static void (*file_get)(struct file *), (*file_put)(struct file *); /* [I] */
@@ -105,7 +106,7 @@ static void region_link(struct aspace *as, struct region *r)
 	tree_insert(&as->regions, &r->node, region_less);
 	r->aspace = as;
 	if (r->object) {
-		WITH_LOCK(&r->object->lock)
+		WITH_LOCK (&r->object->lock)
 			list_push_back(&r->object->regions, &r->object_link);
 	}
 	as->region_count++;
@@ -116,7 +117,7 @@ static void region_unlink(struct aspace *as, struct region *r, struct region **d
 {
 	tree_remove(&as->regions, &r->node);
 	if (r->object) {
-		WITH_LOCK(&r->object->lock)
+		WITH_LOCK (&r->object->lock)
 			list_remove(&r->object_link);
 	}
 	as->region_count--;
@@ -132,7 +133,7 @@ static int region_split(struct aspace *as, vaddr_t addr)
 
 	if (!r || r->start >= addr)
 		return 0;
-	high = region_new(r);
+	high = as->region_count < REGIONS_MAX ? region_new(r) : NULL;
 	if (!high)
 		return -ENOMEM;
 	high->start = addr;
@@ -148,33 +149,36 @@ static void space_truncate(struct aspace *as, const struct vmobject *o, u64 size
 {
 	u64 keep = ALIGN_UP(size, PAGE_SIZE);
 
-	WITH_LOCK(&as->lock) {
+	WITH_LOCK (&as->lock) {
 		for (struct region *r = region_at(as->regions.first); r; r = region_next(r)) {
 			u64 shown = keep > r->offset ? keep - r->offset : 0;
 
-			if (r->object == o && shown < r->end - r->start)
+			/* Without memory for a table of its own the space goes on showing the page, which is its to keep. */
+			if (r->object == o && shown < r->end - r->start &&
+			    pmap_own_edges(&as->pmap, r->start + shown, r->end) == 0)
 				pmap_remove(&as->pmap, r->start + shown, r->end);
 		}
 	}
 }
 
 /* next_unseen: a space that maps O and was not seen by the walk with this STAMP, with a reference; or NULL. One whose
- * last reference is gone is being taken apart anyway. */
+ * last reference is gone is being taken apart anyway. What was seen goes to the end of the list. */
 static struct aspace *next_unseen(struct vmobject *o, u64 stamp)
 {
 	struct aspace *found = NULL;
 
-	WITH_LOCK(&o->lock) {
-		struct region *r;
+	WITH_LOCK (&o->lock) {
+		while (!found && !list_empty(&o->regions)) {
+			struct region *r = list_first(&o->regions, struct region, object_link);
 
-		list_for_each(r, &o->regions, object_link) {
 			if (r->stamp == stamp)
-				continue;
+				break; /* round once */
 			r->stamp = stamp;
-			if (ref_get_unless_zero(&r->aspace->refs)) {
+			list_remove(&r->object_link);
+			list_push_back(&o->regions, &r->object_link);
+			if (atomic_swap(&r->aspace->truncate_stamp, stamp) != stamp &&
+			    ref_get_unless_zero(&r->aspace->refs))
 				found = r->aspace;
-				break;
-			}
 		}
 	}
 	return found;
@@ -282,10 +286,10 @@ void aspace_put(struct aspace *as)
 	if (!ref_put(&as->refs))
 		return;
 	WITH_LOCK (&as->lock) {
+		pmap_clear(&as->pmap);
 		while (as->regions.first) {
 			struct region *r = region_at(as->regions.first);
 
-			pmap_remove(&as->pmap, r->start, r->end);
 			region_unlink(as, r, &dead);
 		}
 	}
@@ -299,11 +303,12 @@ static int unmap_range(struct aspace *as, vaddr_t start, vaddr_t end, struct reg
 {
 	struct region *r, *next;
 
-	if (region_split(as, start) < 0 || region_split(as, end) < 0)
+	if (region_split(as, start) < 0 || region_split(as, end) < 0 ||
+	    pmap_own_edges(&as->pmap, start, end) < 0)
 		return -ENOMEM;
+	pmap_remove(&as->pmap, start, end);
 	for (r = region_find(as, start); r && r->start < end; r = next) {
 		next = region_next(r);
-		pmap_remove(&as->pmap, r->start, r->end);
 		region_unlink(as, r, dead);
 	}
 	return 0;
@@ -357,6 +362,8 @@ int aspace_map(struct aspace *as, const struct map_request *req, vaddr_t *ret_ad
 	assert(req->len && !(req->len & PAGE_MASK));
 	if (!prot_allowed(req->prot) || (req->prot & ~req->max_prot))
 		return -EACCES;
+	if (read_once(as->region_count) >= REGIONS_MAX)
+		return -ENOMEM;
 	r = region_new(&model);
 	if (!r)
 		return -ENOMEM;
@@ -421,7 +428,8 @@ int aspace_protect(struct aspace *as, vaddr_t addr, u64 len, u32 prot)
 	vaddr_t end = ALIGN_UP(addr + len, PAGE_SIZE);
 	WITH_LOCK (&as->lock) {
 		err = protect_check(as, addr, end, prot);
-		if (!err && (region_split(as, addr) < 0 || region_split(as, end) < 0))
+		if (!err && (region_split(as, addr) < 0 || region_split(as, end) < 0 ||
+		             pmap_own(&as->pmap, addr, end) < 0))
 			err = -ENOMEM;
 		if (err)
 			break;
@@ -489,12 +497,13 @@ static int remap_move(struct aspace *as, struct region *r, vaddr_t addr, u64 old
 	if (!moved)
 		return -ENOMEM;
 	if (region_split(as, addr) < 0 || region_split(as, addr + old_len) < 0 ||
+	    pmap_own_edges(&as->pmap, addr, addr + old_len) < 0 ||
 	    pmap_move(&as->pmap, addr, to, MIN(old_len, new_len)) < 0) {
 		moved->next_dead = *dead;
 		*dead = moved;
 		return -ENOMEM;
 	}
-	unmap_range(as, addr, addr + old_len, dead); /* borders exist: cannot fail */
+	unmap_range(as, addr, addr + old_len, dead); /* borders and tables are there: cannot fail */
 	region_link(as, moved);
 	region_merge(as, moved, dead);
 	return 0;
@@ -541,13 +550,14 @@ int aspace_remap(struct aspace *as, vaddr_t addr, u64 old_len, u64 new_len, bool
 int aspace_discard(struct aspace *as, vaddr_t addr, u64 len)
 {
 	vaddr_t end = addr + len;
-	int err = 0;
+	int err = -ENOMEM;
 
 	WITH_LOCK (&as->lock) {
+		if (pmap_own_edges(&as->pmap, addr, end) < 0)
+			break;
+		pmap_remove(&as->pmap, addr, end);
 		err = protect_check(as, addr, end,
-		                    0); /* holes are reported, what is mapped is discarded all the same */
-		for (struct region *r = region_find(as, addr); r && r->start < end; r = region_next(r))
-			pmap_remove(&as->pmap, MAX(addr, r->start), MIN(end, r->end));
+		                    0); /* holes are told of, but what is mapped is discarded */
 	}
 	return err;
 }

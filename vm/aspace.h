@@ -45,6 +45,7 @@ struct aspace {
 	struct pmap pmap;       /* [a] */
 	u64 size;               /* [a] bytes mapped, for RLIMIT_AS and /proc */
 	u32 region_count;       /* [a] */
+	u64 truncate_stamp;     /* [atomic] of the last walk by regions_truncate that saw it */
 	vaddr_t brk_start, brk; /* [a] */
 	vaddr_t mmap_base;      /* [I] mmap goes downwards from here */
 	vaddr_t stack_top;      /* [I] */

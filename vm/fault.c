@@ -122,7 +122,9 @@ static int fault_locked(struct aspace *as, vaddr_t addr, u32 access)
 		return 0; /* STALE */
 	if (r->flags & REGION_SHARED)
 		return fault_shared(as, r, page);
-	return access == VM_WRITE ? fault_write(as, r, page) : fault_read(as, r, page);
+	if (access != VM_WRITE)
+		return fault_read(as, r, page);
+	return pmap_own(&as->pmap, page, page + 1) < 0 ? -ENOMEM : fault_write(as, r, page);
 }
 
 int aspace_fault(struct aspace *as, vaddr_t addr, u32 access)

@@ -170,7 +170,7 @@ paddr_t frame_alloc(void)
 
 		assert(f->refs == 0); /* F1 */
 		f->refs = 1;
-		f->private = 0;
+		f->owner_data = 0;
 	}
 	return pfn << PAGE_SHIFT;
 }

@@ -13,7 +13,7 @@
 struct frame {
 	u32 refs;    /* [atomic] */
 	u32 next;    /* [frame lock] while free: the next free frame's number; 0 ends the list */
-	u64 private; /* the owner's: pmap counts a table's entries here */
+	u64 owner_data; /* the owner's: pmap counts a table's entries here */
 };
 
 extern struct frame *frame_array; /* [I] indexed by frame number */

@@ -50,6 +50,12 @@ static inline u64 *table_at(paddr_t pa)
 	return phys_to_virt(pa);
 }
 
+/* table_of: the table that the entry E lies in. */
+static inline paddr_t table_of(const u64 *e)
+{
+	return virt_to_phys((void *)ALIGN_DOWN((u64)e, PAGE_SIZE));
+}
+
 static inline u32 slot_of(vaddr_t va, u32 level)
 {
 	return va >> LEVEL_SHIFT(level) & (ENTRIES - 1);
@@ -132,44 +138,128 @@ static void gather_add(struct gather *g, vaddr_t va, paddr_t pa)
 	g->frames[g->count++] = pa;
 }
 
-/* --- user tables: each table's frame counts its entries in frame->private (M4) --- */
+/* --- user tables: each table's frame counts its entries in frame->owner_data (M4) --- */
 
-/* walk_find => the level-1 entry of VA, or NULL when a table on the way is missing. */
-static u64 *walk_find(paddr_t root, vaddr_t va)
+/* upper_find => the level-2 entry of VA, or NULL when a table on the way is missing. */
+static u64 *upper_find(paddr_t root, vaddr_t va)
 {
 	paddr_t table = root;
 
-	for (u32 level = 4; level > 1; level--) {
+	for (u32 level = 4; level > 2; level--) {
 		u64 e = table_at(table)[slot_of(va, level)];
 
-		if (!(e & PTE_P) || (e & PTE_PS))
+		if (!(e & PTE_P))
 			return NULL;
 		table = pte_frame(e);
 	}
-	return &table_at(table)[slot_of(va, 1)];
+	return &table_at(table)[slot_of(va, 2)];
 }
 
-/* walk_create: as walk_find, adding tables. => NULL: out of memory */
-static u64 *walk_create(struct pmap *pm, vaddr_t va)
+/* --- sharing level-1 tables (M5) --- */
+
+static struct spinlock share_lock = SPINLOCK_INIT("pmap share", RANK_TABLES);
+
+/* Tables with fewer entries are copied at fork: that is cheaper than to share them and copy them at the first write. */
+#define SHARE_MIN 24
+
+/* share_leave: give up one share of TABLE. => false: it was the last, the table is the caller's alone */
+static bool share_leave(paddr_t table)
+{
+	bool left = false;
+
+	WITH_LOCK (&share_lock) {
+		left = frame_refs(table) > 1;
+		if (left)
+			frame_put(table);
+	}
+	return left;
+}
+
+/* share_copy: NEW becomes a copy of TABLE, of which one share is given up. Each frame gets a reference for it, and is
+ * written to through neither until a fault has looked at the references (F3). => share_lock held */
+static void share_copy(paddr_t table, paddr_t new)
+{
+	u64 *from = table_at(table), *to = table_at(new);
+
+	for (u32 i = 0; i < ENTRIES; i++) {
+		u64 e = from[i];
+
+		if (pte_valid(e)) {
+			e &= ~PTE_W;
+			write_once(from[i], e);
+			frame_get(pte_frame(e));
+		}
+		to[i] = e;
+	}
+	frame_of(new)->owner_data = frame_of(table)->owner_data;
+	frame_put(table);
+}
+
+/* table_own: the table behind the level-2 entry UPPER is to be PM's alone. => 0 or -ENOMEM */
+static int table_own(struct pmap *pm, u64 *upper, vaddr_t va)
+{
+	paddr_t table = pte_frame(*upper), new = 0;
+
+	if (likely(*upper & PTE_W))
+		return 0;
+	if (frame_refs(table) > 1) {
+		new = frame_alloc();
+		if (!new)
+			return -ENOMEM;
+	}
+	WITH_LOCK (&share_lock) {
+		if (frame_refs(table) > 1) {
+			share_copy(table, new);
+			*upper = new | (*upper & ~PTE_FRAME);
+			new = 0;
+		}
+		*upper |= PTE_W;
+	}
+	tlb_flush(pm, va, va + 1); /* the upper entry that the CPU may keep */
+	if (new)
+		frame_put(new);
+	return 0;
+}
+
+/* entry_fill: the entry E of TABLE leads to a lower table, a new one if need be. => false: out of memory */
+static bool entry_fill(struct pmap *pm, paddr_t table, u64 *e)
+{
+	paddr_t new;
+
+	if (*e & PTE_P)
+		return true;
+	new = frame_alloc_zeroed();
+	if (!new)
+		return false;
+	*e = new | PTE_P | PTE_W | PTE_U | PTE_A;
+	frame_of(table)->owner_data++;
+	pm->tables++;
+	return true;
+}
+
+/* upper_create: as upper_find, adding tables. => NULL: out of memory */
+static u64 *upper_create(struct pmap *pm, vaddr_t va)
 {
 	paddr_t table = pm->root;
 
-	for (u32 level = 4; level > 1; level--) {
+	for (u32 level = 4; level > 2; level--) {
 		u64 *e = &table_at(table)[slot_of(va, level)];
 
-		if (!(*e & PTE_P)) {
-			paddr_t new = frame_alloc_zeroed();
-
-			if (!new) {
-				return NULL;
-			}
-			*e = new | PTE_P | PTE_W | PTE_U | PTE_A;
-			frame_of(table)->private ++;
-			pm->tables++;
-		}
+		if (!entry_fill(pm, table, e))
+			return NULL;
 		table = pte_frame(*e);
 	}
-	return &table_at(table)[slot_of(va, 1)];
+	return &table_at(table)[slot_of(va, 2)];
+}
+
+/* walk_create: the level-1 entry of VA, in a table that is PM's alone. => NULL: out of memory */
+static u64 *walk_create(struct pmap *pm, vaddr_t va)
+{
+	u64 *upper = upper_create(pm, va);
+
+	if (!upper || !entry_fill(pm, table_of(upper), upper) || table_own(pm, upper, va) < 0)
+		return NULL;
+	return &table_at(pte_frame(*upper))[slot_of(va, 1)];
 }
 
 /* tables_trim: give back the tables on the way to VA that have no entry left. */
@@ -186,9 +276,9 @@ static void tables_trim(struct pmap *pm, vaddr_t va)
 			break;
 		path[level - 1] = pte_frame(e);
 	}
-	for (; level < 4 && frame_of(path[level])->private == 0; level++) {
+	for (; level < 4 && frame_of(path[level])->owner_data == 0; level++) {
 		table_at(path[level + 1])[slot_of(va, level + 1)] = 0;
-		frame_of(path[level + 1])->private --;
+		frame_of(path[level + 1])->owner_data--;
 		pm->tables--;
 		/* The CPU may keep the upper entry too; INVLPG drops those whatever the address (Intel SDM vol. 3,
 		 * 4.10.4.1). Before the frame serves somebody else. */
@@ -199,12 +289,12 @@ static void tables_trim(struct pmap *pm, vaddr_t va)
 
 static inline void pte_set(u64 *pte, u64 e)
 {
-	paddr_t table = virt_to_phys((void *)ALIGN_DOWN((u64)pte, PAGE_SIZE));
+	paddr_t table = table_of(pte);
 
 	if (!pte_valid(*pte) && pte_valid(e))
-		frame_of(table)->private ++;
+		frame_of(table)->owner_data++;
 	else if (pte_valid(*pte) && !pte_valid(e))
-		frame_of(table)->private --;
+		frame_of(table)->owner_data--;
 	write_once(*pte, e);
 }
 
@@ -231,6 +321,21 @@ static u64 *leaf_table(paddr_t root, vaddr_t va, vaddr_t *ret_end)
 		for (u64 *table = leaf_table((root), va, &next_); (stop = MIN(next_, (end)), table); \
 		     table = NULL)
 
+int pmap_own(struct pmap *pm, vaddr_t start, vaddr_t end)
+{
+	for (vaddr_t va = start, next; va < end; va = next)
+		if (leaf_table(pm->root, va, &next) && table_own(pm, upper_find(pm->root, va), va) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end)
+{
+	if ((start & (LEVEL_SIZE(2) - 1)) && pmap_own(pm, start, start + 1) < 0)
+		return -ENOMEM;
+	return end & (LEVEL_SIZE(2) - 1) ? pmap_own(pm, end - 1, end) : 0;
+}
+
 int pmap_create(struct pmap *pm)
 {
 	paddr_t root = frame_alloc();
@@ -248,7 +353,7 @@ int pmap_create(struct pmap *pm)
 
 void pmap_destroy(struct pmap *pm)
 {
-	assert(frame_of(pm->root)->private == 0 && pm->tables == 0);
+	assert(frame_of(pm->root)->owner_data == 0 && pm->tables == 0);
 	assert((read_cr3() & PTE_FRAME) != pm->root);
 	frame_put(pm->root);
 	pm->root = 0;
@@ -263,6 +368,27 @@ void pmap_activate(struct pmap *pm)
 void pmap_activate_kernel(void)
 {
 	write_cr3(kernel_root);
+}
+
+/* drop_shared: the table at [va, stop) may be shared. If so, and all of it is to go, PM gives up its share, and
+ * the entries stay for the others. => true: done */
+static bool drop_shared(struct pmap *pm, vaddr_t va, vaddr_t stop)
+{
+	u64 *upper = upper_find(pm->root, va);
+	paddr_t table = pte_frame(*upper);
+
+	if (*upper & PTE_W)
+		return false;
+	if (share_leave(table)) {
+		assert(stop - va == LEVEL_SIZE(2)); /* what is to go in part was made PM's own first */
+		*upper = 0;
+		frame_of(table_of(upper))->owner_data--;
+		pm->tables--;
+		tlb_flush(pm, va, stop);
+		return true;
+	}
+	*upper |= PTE_W;
+	return false;
 }
 
 int pmap_enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot)
@@ -289,7 +415,12 @@ void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 	for_each_leaf(pm->root, start, end, table, va, stop)
 	{
 		vaddr_t first = va;
-		u32 left = (u32)frame_of(virt_to_phys(table))->private;
+		u32 left = (u32)frame_of(virt_to_phys(table))->owner_data;
+
+		if (drop_shared(pm, va, stop)) {
+			tables_trim(pm, va);
+			continue;
+		}
 
 		for (; va < stop && left; va += PAGE_SIZE) {
 			u64 *pte = &table[slot_of(va, 1)];
@@ -303,12 +434,17 @@ void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 			left--;
 		}
 		va = first;
-		if (frame_of(virt_to_phys(table))->private == 0) {
+		if (frame_of(virt_to_phys(table))->owner_data == 0) {
 			gather_flush(&g); /* before the table itself may be used again */
 			tables_trim(pm, va);
 		}
 	}
 	gather_flush(&g);
+}
+
+void pmap_clear(struct pmap *pm)
+{
+	pmap_remove(pm, 0, LEVEL_SIZE(4) * KERNEL_SLOT);
 }
 
 void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool shared)
@@ -331,14 +467,35 @@ void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool sh
 
 bool pmap_query(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot)
 {
-	u64 *pte = walk_find(pm->root, va);
+	u64 *upper = upper_find(pm->root, va);
+	u64 e = upper && (*upper & PTE_P) ? table_at(pte_frame(*upper))[slot_of(va, 1)] : 0;
 
-	if (!pte || !pte_valid(*pte))
+	if (!pte_valid(e))
 		return false;
-	*ret_pa = pte_frame(*pte);
+	*ret_pa = pte_frame(e);
 	if (ret_prot)
-		*ret_prot = pte_prot(*pte);
+		*ret_prot = pte_prot(*upper & PTE_W ? e : e & ~PTE_W);
 	return true;
+}
+
+/* table_share: DST gets the whole of SRC's table at VA, until one of them changes something in it. => 0 or -ENOMEM */
+static int table_share(struct pmap *dst, struct pmap *src, vaddr_t va)
+{
+	u64 *from = upper_find(src->root, va), *to = upper_create(dst, va);
+
+	if (!to)
+		return -ENOMEM;
+	if (*to & PTE_P) { /* shared with an earlier region already */
+		assert(pte_frame(*to) == pte_frame(*from));
+		return 0;
+	}
+	frame_get(pte_frame(*from));
+	if (!sabotage(cow_parent))
+		*from &= ~PTE_W;
+	*to = *from & ~PTE_W;
+	frame_of(table_of(to))->owner_data++;
+	dst->tables++;
+	return 0;
 }
 
 int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bool cow)
@@ -347,6 +504,12 @@ int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bo
 
 	for_each_leaf(src->root, start, end, table, va, stop)
 	{
+		if (!err && frame_of(virt_to_phys(table))->owner_data >= SHARE_MIN) {
+			err = table_share(dst, src, va);
+			if (err)
+				tables_trim(dst, va);
+			continue;
+		}
 		u64 *to = err ? NULL : walk_create(dst, va);
 
 		if (!to) {
@@ -369,7 +532,7 @@ int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bo
 			frame_get(pte_frame(e));
 			added++;
 		}
-		frame_of(virt_to_phys(to))->private += added;
+		frame_of(virt_to_phys(to))->owner_data += added;
 		if (!added)
 			tables_trim(dst, va);
 	}
@@ -398,9 +561,17 @@ static void trim_range(struct pmap *pm, vaddr_t start, vaddr_t end)
 			tables_trim(pm, va);
 }
 
+/* leaf_find: the level-1 entry of VA, whose tables exist. */
+static u64 *leaf_find(struct pmap *pm, vaddr_t va)
+{
+	return &table_at(pte_frame(*upper_find(pm->root, va)))[slot_of(va, 1)];
+}
+
 int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 {
-	/* First every table that the new place needs, then the moves, which cannot fail. */
+	/* First every table that is needed, then the moves, which cannot fail. */
+	if (pmap_own(pm, from, from + len) < 0)
+		return -ENOMEM;
 	for_each_leaf(pm->root, from, from + len, table, va, stop)
 	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
@@ -418,7 +589,7 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 
 			if (!pte_valid(*pte))
 				continue;
-			pte_set(walk_find(pm->root, a - from + to), *pte);
+			pte_set(leaf_find(pm, a - from + to), *pte);
 			pte_set(pte, 0);
 		}
 	}

@@ -2,8 +2,11 @@
  *
  * M1: entries 256..511 of every top-level table are the same, filled in at boot and never changed.
  * M2: nothing is writable and executable at once, unless PROT_WX was allowed for ring 3 at boot.
- * M3: a user mapping of a frame holds one reference to it.
+ * M3: a user mapping of a frame holds one reference to it; in a shared table (M5) all its users together hold one.
  * M4: a table that has become empty is given back (its count is in its frame's record).
+ * M5: fork shares whole level-1 tables. A shared one (its frame has refs > 1) is read-only by every upper entry that
+ *     leads to it, holds one reference to each frame for all its users together, and is changed by nobody: who wants to
+ *     takes a copy first, in which each frame gets a reference of its own.
  * Locks: the caller serialises changes of one pmap (aspace->lock); the kernel's half has its own. */
 #pragma once
 
@@ -39,10 +42,18 @@ void pmap_activate_kernel(void);     /* a table without any user mapping */
  * (on failure it stays the caller's). => 0 or -ENOMEM */
 int pmap_enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot);
 
-/* pmap_remove: unmap [start, end) and drop the frames' references after the flush. */
+/* pmap_own: make the tables of [start, end) PM's alone (M5), so that frame_refs tells how many map a page. => 0, -ENOMEM
+ * pmap_own_edges: the same for those that lie in the range only in part: what pmap_remove wants. */
+int pmap_own(struct pmap *pm, vaddr_t start, vaddr_t end);
+int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end);
+
+/* pmap_remove: unmap [start, end) and drop the frames' references after the flush. After pmap_own_edges. */
 void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end);
 
-/* pmap_protect: limit or widen existing entries of [start, end) to PROT. Pages of which the frame is shared
+/* pmap_clear: unmap all of user space. */
+void pmap_clear(struct pmap *pm);
+
+/* pmap_protect: after pmap_own: limit or widen existing entries of [start, end) to PROT. Pages of which the frame is shared
  * (refs > 1) stay read-only if !SHARED: the fault handler makes them writable. */
 void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool shared);
 

@@ -15,6 +15,7 @@
  *           RANK_FILE       small per-file state
  *             RANK_ASPACE   one address space: regions and its tables
  *               RANK_OBJECT one memory object: its pages
+ *                 RANK_TABLES page tables shared since a fork
  *                 RANK_FUTEX a futex bucket
  *                   RANK_WAITQ a wait queue
  *                     RANK_TIMER this CPU's timers
@@ -39,6 +40,7 @@ enum lock_rank {
 	RANK_FILE,
 	RANK_ASPACE,
 	RANK_OBJECT,
+	RANK_TABLES,
 	RANK_FUTEX,
 	RANK_WAITQ,
 	RANK_TIMER,
