@@ -45,8 +45,9 @@ bool upcall_page_fault(struct trapframe *tf, u64 addr)
 /* Why a page fault could not be resolved, as a signal. */
 static void fault_signal(struct trapframe *tf, u64 addr)
 {
-	int err = implicit_supervisor(tf) ? -EACCES
-					  : aspace_fault(thread_current()->aspace, addr, fault_access(tf->orig_rax));
+	int err = implicit_supervisor(tf)
+	                  ? -EACCES
+	                  : aspace_fault(thread_current()->aspace, addr, fault_access(tf->orig_rax));
 
 	switch (err) {
 	case 0:
@@ -57,8 +58,7 @@ static void fault_signal(struct trapframe *tf, u64 addr)
 	case -ENOMEM:
 		klog(LOG_WARN, "out of memory: ending %s (pid %d), which touched a page that cannot be had",
 		     thread_current()->name, proc_current()->pid->nr);
-		signal_fault(SIGKILL, SI_KERNEL, 0);
-		break;
+		proc_exit_group(SIGKILL); /* pid 1 too */
 	case -EACCES:
 		signal_fault(SIGSEGV, SEGV_ACCERR, addr);
 		break;
@@ -73,7 +73,11 @@ static int fpe_code(u32 exceptions)
 	static const struct {
 		u32 bits;
 		int code;
-	} reasons[] = {{0x01, FPE_FLTINV}, {0x04, FPE_FLTDIV}, {0x08, FPE_FLTOVF}, {0x12, FPE_FLTUND}, {0x20, FPE_FLTRES}};
+	} reasons[] = {{0x01, FPE_FLTINV},
+	               {0x04, FPE_FLTDIV},
+	               {0x08, FPE_FLTOVF},
+	               {0x12, FPE_FLTUND},
+	               {0x20, FPE_FLTRES}};
 
 	for (u32 i = 0; i < ARRAY_SIZE(reasons); i++)
 		if (exceptions & reasons[i].bits)

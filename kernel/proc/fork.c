@@ -15,6 +15,11 @@
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
 	 CLONE_NEWNET)
 
+#define CLONE_KNOWN                                                                                      \
+	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT | \
+	 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |      \
+	 CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND)
+
 /* The first thing that a new task does in the kernel. */
 static void task_start(void *arg)
 {
@@ -30,7 +35,7 @@ static int clone_check(const struct clone_request *req)
 {
 	u64 f = req->flags;
 
-	if ((f & CLONE_NAMESPACES) || (f & CLONE_PIDFD))
+	if ((f & CLONE_NAMESPACES) || (f & CLONE_PIDFD) || (f & ~CLONE_KNOWN))
 		return -EINVAL;
 	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
 		return -EINVAL;
@@ -247,7 +252,7 @@ i64 proc_clone(const struct clone_request *req)
 {
 	struct proc *me = proc_current(), *p = me;
 	struct vfork_wait wait = {.done = false};
-	bool thread = req->flags & CLONE_THREAD, vfork = req->flags & CLONE_VFORK;
+	bool thread = req->flags & CLONE_THREAD, vfork = !thread && (req->flags & CLONE_VFORK);
 	struct task *t;
 	int err = clone_check(req);
 

@@ -9,7 +9,8 @@
 
 static u32 prot_from(int prot)
 {
-	return (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) | (prot & PROT_EXEC ? VM_EXEC : 0);
+	return (prot & PROT_READ ? VM_READ : 0) | (prot & PROT_WRITE ? VM_WRITE : 0) |
+	       (prot & PROT_EXEC ? VM_EXEC : 0);
 }
 
 static struct aspace *space(void)
@@ -66,14 +67,17 @@ i64 sys_mmap(u64 addr, u64 length, int prot, int flags, fd fd, u64 offset)
 	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
 	struct map_request req = {
-		.addr = addr,
-		.len = len,
-		.prot = prot_from(prot),
-		.max_prot = VM_READ | VM_WRITE | VM_EXEC,
-		.flags = (type != MAP_PRIVATE ? REGION_SHARED : 0) | (flags & MAP_GROWSDOWN ? REGION_STACK : 0),
-		.fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
-		.noreplace = flags & MAP_FIXED_NOREPLACE,
-		.offset = offset,
+	        .addr = addr,
+	        .len = len,
+	        .prot = prot_from(prot),
+	        .max_prot = VM_READ | VM_WRITE | VM_EXEC,
+	        .flags = (type != MAP_PRIVATE ? REGION_SHARED : 0) |
+	                 ((flags & MAP_GROWSDOWN) && (flags & MAP_ANONYMOUS) && type == MAP_PRIVATE
+	                          ? REGION_STACK
+	                          : 0),
+	        .fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
+	        .noreplace = flags & MAP_FIXED_NOREPLACE,
+	        .offset = offset,
 	};
 	if (flags & MAP_ANONYMOUS) {
 		req.offset = 0;
@@ -128,11 +132,12 @@ i64 sys_mremap(u64 old_addr, u64 old_size, u64 new_size, int flags, u64 new_addr
 	    new_len > USER_MAX || old_len > USER_MAX || (fixed && !(flags & MREMAP_MAYMOVE)))
 		return -EINVAL;
 	if (fixed && ((new_addr & PAGE_MASK) || new_addr < USER_MIN || new_addr > USER_MAX - new_len ||
-		      (new_addr < old_addr + old_len && old_addr < new_addr + new_len)))
+	              (new_addr < old_addr + old_len && old_addr < new_addr + new_len)))
 		return -EINVAL;
 	if (new_len > old_len && over_limit(new_len - old_len))
 		return -ENOMEM;
-	err = aspace_remap(space(), old_addr, old_len, new_len, flags & MREMAP_MAYMOVE, fixed ? new_addr : 0, &result);
+	err = aspace_remap(space(), old_addr, old_len, new_len, flags & MREMAP_MAYMOVE, fixed ? new_addr : 0,
+	                   &result);
 	return err ? err : (i64)result;
 }
 
