@@ -724,6 +724,17 @@ static void reset_registers(struct exec *x, struct task *t)
 	preempt_enable();
 }
 
+/* A new program on either side knows nothing of the signal that clone was given (clone(2)).
+ * => proc_lock held */
+static void reset_exit_signals(struct proc *p)
+{
+	struct proc *c;
+
+	p->exit_signal = SIGCHLD;
+	list_for_each (c, &p->children, sibling)
+		c->exit_signal = SIGCHLD;
+}
+
 static void exec_commit(struct exec *x)
 {
 	struct task *t = task_current();
@@ -741,6 +752,7 @@ static void exec_commit(struct exec *x)
 	WITH_LOCK (&proc_lock) {
 		p->exe = x->file;
 		p->did_exec = true;
+		reset_exit_signals(p);
 		p->dumpable = x->creds.euid == x->creds.uid && x->creds.egid == x->creds.gid;
 		p->creds = x->creds;
 		memcpy(p->name, x->name, sizeof(p->name));

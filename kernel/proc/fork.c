@@ -109,7 +109,8 @@ static struct proc *proc_copy(struct proc *from, const struct clone_request *req
 
 	if (!p)
 		return NULL;
-	p->exit_signal = req->exit_signal;
+	/* A sibling's signal goes to one who did not ask for it: it is what our own end gives. */
+	p->exit_signal = req->flags & CLONE_PARENT ? from->exit_signal : req->exit_signal;
 	copy_plain(p, from);
 	if (copy_sighand(p, from, req->flags) < 0 || copy_files(p, from, req->flags) < 0 ||
 	    copy_fs(p, from, req->flags) < 0) {

@@ -117,7 +117,7 @@ struct proc {
 	bool group_exit;               /* [signal lock] all tasks are to end with exit_code */
 	struct task *exec_task;        /* [signal lock] who runs exec: all others are to end; or NULL */
 	int exit_code;                 /* [signal lock] as wait4's status */
-	int exit_signal;               /* [I] what the parent gets, usually SIGCHLD */
+	int exit_signal;               /* [proc_lock] what the parent gets, usually SIGCHLD */
 	int stop_signal;               /* [proc_lock] */
 	bool stop_due;            /* [signal lock] a stop signal was taken, and no SIGCONT has come since */
 	struct waitq child_wait;       /* this process waits here for its children */
