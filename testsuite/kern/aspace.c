@@ -289,7 +289,8 @@ KERNEL_TEST(placement_random, "[V4] offsets are page-aligned and use all their b
 {
 	u64 ones = 0;
 
-	KT_ASSERT(aspace_randomize);
+	if (!aspace_randomize) /* norandmaps */
+		return;
 	for (u32 i = 0; i < 200; i++) {
 		u64 r = aspace_random(28);
 
