@@ -8,22 +8,29 @@
 
 static int master = -1;
 
-/* terminal: the caller becomes the leader of a session of its own, whose terminal this is. */
-static int terminal(void)
+/* free_terminal: one that is no session's. => its path */
+static const char *free_terminal(void)
 {
-	int unlock = 0, nr, fd;
-	char name[32];
+	static char name[32] = "/dev/ttyS1";
+	int unlock = 0, nr;
 
-	OK(setsid());
-	if (on_bulkhead()) {
-		fd = OK(open("/dev/console", O_RDWR));
-	} else {
+	if (!on_bulkhead()) {
 		master = OK(open("/dev/ptmx", O_RDWR | O_NOCTTY));
 		OK(ioctl(master, TIOCSPTLCK, &unlock));
 		OK(ioctl(master, TIOCGPTN, &nr));
 		snprintf(name, sizeof(name), "/dev/pts/%d", nr);
-		fd = OK(open(name, O_RDWR | O_NOCTTY));
 	}
+	return name;
+}
+
+/* terminal: the caller becomes the leader of a session of its own, whose terminal this is. */
+static int terminal(void)
+{
+	const char *name = on_bulkhead() ? "/dev/console" : free_terminal();
+	int fd;
+
+	OK(setsid());
+	fd = OK(open(name, O_RDWR | O_NOCTTY));
 	OK(ioctl(fd, TIOCSCTTY, 1));
 	return fd;
 }
@@ -325,4 +332,61 @@ TEST(leader_ends, "[P13] the foreground group gets SIGHUP and SIGCONT when the s
 	   EXITED(0));
 	IS(read(pipes[0], &c, 1), 1);
 	IS(c, 'y');
+}
+
+TEST(open_acquires, "[P13] a session's leader gets its terminal by opening it, but not with O_NOCTTY")
+{
+	IS(CHILD({
+		   const char *name = free_terminal();
+		   int fd;
+
+		   OK(setsid());
+		   fd = OK(open(name, O_RDWR | O_NOCTTY));
+		   FAILS(tcgetpgrp(fd), ENOTTY);
+		   FAILS(open("/dev/tty", O_RDWR), ENXIO);
+		   IS(CHILD({
+			      FAILS(ioctl(OK(open(name, O_RDWR)), TIOCGPGRP, &fd), ENOTTY);
+			      FAILS(ioctl(fd, TIOCSCTTY, 0), EPERM);
+		      }),
+		      EXITED(0));
+		   OK(open(name, O_RDWR));
+		   IS(tcgetpgrp(fd), getpgrp());
+		   OK(open("/dev/tty", O_RDWR));
+	   }),
+	   EXITED(0));
+}
+
+/* after_hang_up: what is left of a session looks at its terminal. */
+static void after_hang_up(int fd, int answer)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	char c = 'y';
+
+	signal(SIGHUP, SIG_IGN);
+	if (read(fd, &c, 1) != 0 || write(fd, "x", 1) != -1 || errno != EIO)
+		c = 'n';
+	if (poll(&p, 1, 1000) != 1 || !(p.revents & POLLHUP))
+		c = 'p';
+	write(answer, &c, 1);
+}
+
+TEST(hang_up, "[P13] a terminal whose session has ended reads as ended, and refuses output")
+{
+	BULKHEAD_ONLY("a pseudo-terminal is not hung up by its session's end");
+	int pipes[2];
+	char c = 0;
+
+	OK(pipe(pipes));
+	IS(CHILD({
+		   OK(setsid());
+		   int fd = OK(open(free_terminal(), O_RDWR));
+
+		   SPAWN(after_hang_up(fd, pipes[1]));
+		   sleep_ms(200);
+	   }),
+	   EXITED(0));
+	IS(read(pipes[0], &c, 1), 1);
+	IS(c, 'y');
+	IS(CHILD({ IS(fcntl(OK(open("/dev/ttyS1", O_RDWR | O_NOCTTY)), F_GETFL) & O_ACCMODE, O_RDWR); }),
+	   EXITED(0));
 }
