@@ -2,7 +2,7 @@
 
 from bulkhead import cpio
 
-LIMIT = 60
+LIMIT = 180
 
 
 def ends_clearly(t, words, name, **options):

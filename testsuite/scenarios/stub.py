@@ -8,7 +8,7 @@ import tempfile
 
 from bulkhead import cpio, machine, pe
 
-LIMIT = 60
+LIMIT = 180
 PHDR = 64  # program headers' offset in the kernel's ELF
 
 
