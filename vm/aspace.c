@@ -286,10 +286,10 @@ void aspace_put(struct aspace *as)
 	if (!ref_put(&as->refs))
 		return;
 	WITH_LOCK (&as->lock) {
-		pmap_clear(&as->pmap);
 		while (as->regions.first) {
 			struct region *r = region_at(as->regions.first);
 
+			pmap_remove_tables(&as->pmap, r->start, r->end);
 			region_unlink(as, r, &dead);
 		}
 	}
@@ -298,13 +298,33 @@ void aspace_put(struct aspace *as)
 	kmem_cache_free(aspace_cache, as);
 }
 
+/* border_heal: A3 for the regions on both sides of ADDR. */
+static void border_heal(struct aspace *as, vaddr_t addr, struct region **dead)
+{
+	struct region *r = region_find(as, addr);
+
+	if (r && r->start == addr)
+		region_merge(as, r, dead);
+}
+
+/* range_split: [start, end) gets borders, and OWN makes its tables changeable. => 0; or -ENOMEM, and nothing is changed
+ */
+static int range_split(struct aspace *as, vaddr_t start, vaddr_t end,
+                       int (*own)(struct pmap *pm, vaddr_t start, vaddr_t end), struct region **dead)
+{
+	if (region_split(as, start) == 0 && region_split(as, end) == 0 && own(&as->pmap, start, end) == 0)
+		return 0;
+	border_heal(as, start, dead);
+	border_heal(as, end, dead);
+	return -ENOMEM;
+}
+
 /* unmap_range: take out all of [start, end). Lock held. => 0 or -ENOMEM, then nothing is unmapped */
 static int unmap_range(struct aspace *as, vaddr_t start, vaddr_t end, struct region **dead)
 {
 	struct region *r, *next;
 
-	if (region_split(as, start) < 0 || region_split(as, end) < 0 ||
-	    pmap_own_edges(&as->pmap, start, end) < 0)
+	if (range_split(as, start, end, pmap_own_edges, dead) < 0)
 		return -ENOMEM;
 	pmap_remove(&as->pmap, start, end);
 	for (r = region_find(as, start); r && r->start < end; r = next) {
@@ -428,9 +448,8 @@ int aspace_protect(struct aspace *as, vaddr_t addr, u64 len, u32 prot)
 	vaddr_t end = ALIGN_UP(addr + len, PAGE_SIZE);
 	WITH_LOCK (&as->lock) {
 		err = protect_check(as, addr, end, prot);
-		if (!err && (region_split(as, addr) < 0 || region_split(as, end) < 0 ||
-		             pmap_own(&as->pmap, addr, end) < 0))
-			err = -ENOMEM;
+		if (!err)
+			err = range_split(as, addr, end, pmap_own, &dead);
 		if (err)
 			break;
 		for (r = region_find(as, addr); r && r->start < end; r = next) {
@@ -496,12 +515,16 @@ static int remap_move(struct aspace *as, struct region *r, vaddr_t addr, u64 old
 	moved = region_new(&model);
 	if (!moved)
 		return -ENOMEM;
-	if (region_split(as, addr) < 0 || region_split(as, addr + old_len) < 0 ||
-	    pmap_own_edges(&as->pmap, addr, addr + old_len) < 0 ||
-	    pmap_move(&as->pmap, addr, to, MIN(old_len, new_len)) < 0) {
+	int err = range_split(as, addr, addr + old_len, pmap_own_edges, dead);
+	if (!err && pmap_move(&as->pmap, addr, to, MIN(old_len, new_len)) < 0) {
+		border_heal(as, addr, dead);
+		border_heal(as, addr + old_len, dead);
+		err = -ENOMEM;
+	}
+	if (err) {
 		moved->next_dead = *dead;
 		*dead = moved;
-		return -ENOMEM;
+		return err;
 	}
 	unmap_range(as, addr, addr + old_len, dead); /* borders and tables are there: cannot fail */
 	region_link(as, moved);

@@ -63,11 +63,14 @@ static int fault_read(struct aspace *as, struct region *r, vaddr_t page)
 	return err ? err : map_or_put(as, page, pa, (r->prot & ~VM_WRITE) | VM_READ);
 }
 
-static int fault_write(struct aspace *as, struct region *r, vaddr_t page)
+/* OLD: the frame that is mapped there, 0: none. */
+static int fault_write(struct aspace *as, struct region *r, vaddr_t page, paddr_t old)
 {
-	paddr_t old, new;
-	bool mapped = pmap_query(&as->pmap, page, &old, NULL);
+	paddr_t new;
+	bool mapped = old;
 
+	if (pmap_own_page(&as->pmap, page) < 0)
+		return -ENOMEM;
 	if (mapped && (frame_refs(old) == 1 || (sabotage(cow_copy) && old != frame_zero))) { /* REUSE */
 		frame_get(old);
 		return map_or_put(as, page, old, r->prot);
@@ -118,13 +121,13 @@ static int fault_locked(struct aspace *as, vaddr_t addr, u32 access)
 		return -EFAULT; /* NONE */
 	if (!(r->prot & access) && !(access == VM_READ && r->prot))
 		return -EACCES; /* DENIED */
-	if (pmap_query(&as->pmap, page, &pa, &have) && (have & access))
+	if (!pmap_query(&as->pmap, page, &pa, &have))
+		pa = 0;
+	else if (have & access)
 		return 0; /* STALE */
 	if (r->flags & REGION_SHARED)
 		return fault_shared(as, r, page);
-	if (access != VM_WRITE)
-		return fault_read(as, r, page);
-	return pmap_own(&as->pmap, page, page + 1) < 0 ? -ENOMEM : fault_write(as, r, page);
+	return access == VM_WRITE ? fault_write(as, r, page, pa) : fault_read(as, r, page);
 }
 
 int aspace_fault(struct aspace *as, vaddr_t addr, u32 access)

@@ -7,7 +7,7 @@
 /* Where the frame records are mapped; set by pmap_init. */
 extern vaddr_t pmap_frames_base;
 
-/* The testing build's `failalloc=n`: the nth allocation from now on fails. See kmem.c. */
+/* kmem_fail_now: whether this allocation is the one that is to fail (the testing build's kmem_fail_after). */
 #ifdef BULKHEAD_TESTING
 bool kmem_fail_now(void);
 #else

@@ -6,6 +6,7 @@
 #include "hal/base/list.h"
 #include "hal/base/sabotage.h"
 #include "hal/base/string.h"
+#include "hal/cpu/percpu.h"
 #include "hal/cpu/spinlock.h"
 #include "vm/frame.h"
 #include "vm/internal.h"
@@ -81,16 +82,25 @@ static void check_fresh(struct kmem_cache *c, void *p)
 	*red_zone(c, p) = RED_FREE;
 }
 
-static u64 fail_countdown; /* [atomic] 0: never */
+static u64 fail_countdown;               /* [atomic] 0: never */
+static const struct thread *fail_thread; /* [atomic] whose allocations count */
 
 bool kmem_fail_now(void)
 {
-	return unlikely(read_once(fail_countdown)) && atomic_sub(&fail_countdown, 1) == 0;
+	return unlikely(read_once(fail_countdown)) && read_once(fail_thread) == thread_current() &&
+	       atomic_sub(&fail_countdown, 1) == 0;
 }
 
 void kmem_fail_after(u64 n)
 {
+	atomic_store(&fail_countdown, 0);
+	atomic_store(&fail_thread, thread_current());
 	atomic_store(&fail_countdown, n);
+}
+
+u64 kmem_fail_left(void)
+{
+	return atomic_load(&fail_countdown);
 }
 #else
 #define RED_ZONE 0

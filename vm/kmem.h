@@ -24,6 +24,8 @@ char *kstrdup(const char *s);
 u64 kmem_bytes_used(void); /* by living objects; for leak accounting */
 
 #ifdef BULKHEAD_TESTING
-/* kmem_fail_after: the Nth allocation of heap or frames from now on fails, once; 0: none does. */
+/* kmem_fail_after: the running thread's Nth allocation of heap or frames from now on fails, once; 0: none does. One
+ * thread at a time. kmem_fail_left => how many are to come until it fails; 0: it has, or there was none asked for */
 void kmem_fail_after(u64 n);
+u64 kmem_fail_left(void);
 #endif

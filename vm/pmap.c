@@ -160,7 +160,7 @@ static u64 *upper_find(paddr_t root, vaddr_t va)
 static struct spinlock share_lock = SPINLOCK_INIT("pmap share", RANK_TABLES);
 
 /* Tables with fewer entries are copied at fork: that is cheaper than to share them and copy them at the first write. */
-#define SHARE_MIN 24
+#define SHARE_MIN 64
 
 /* share_leave: give up one share of TABLE. => false: it was the last, the table is the caller's alone */
 static bool share_leave(paddr_t table)
@@ -329,11 +329,18 @@ int pmap_own(struct pmap *pm, vaddr_t start, vaddr_t end)
 	return 0;
 }
 
+int pmap_own_page(struct pmap *pm, vaddr_t va)
+{
+	u64 *upper = upper_find(pm->root, va);
+
+	return upper && (*upper & PTE_P) ? table_own(pm, upper, va) : 0;
+}
+
 int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
-	if ((start & (LEVEL_SIZE(2) - 1)) && pmap_own(pm, start, start + 1) < 0)
+	if ((start & (LEVEL_SIZE(2) - 1)) && pmap_own_page(pm, start) < 0)
 		return -ENOMEM;
-	return end & (LEVEL_SIZE(2) - 1) ? pmap_own(pm, end - 1, end) : 0;
+	return end & (LEVEL_SIZE(2) - 1) ? pmap_own_page(pm, end - 1) : 0;
 }
 
 int pmap_create(struct pmap *pm)
@@ -442,9 +449,9 @@ void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 	gather_flush(&g);
 }
 
-void pmap_clear(struct pmap *pm)
+void pmap_remove_tables(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
-	pmap_remove(pm, 0, LEVEL_SIZE(4) * KERNEL_SLOT);
+	pmap_remove(pm, ALIGN_DOWN(start, LEVEL_SIZE(2)), ALIGN_UP(end, LEVEL_SIZE(2)));
 }
 
 void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool shared)

@@ -45,13 +45,14 @@ int pmap_enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot);
 /* pmap_own: make the tables of [start, end) PM's alone (M5), so that frame_refs tells how many map a page. => 0, -ENOMEM
  * pmap_own_edges: the same for those that lie in the range only in part: what pmap_remove wants. */
 int pmap_own(struct pmap *pm, vaddr_t start, vaddr_t end);
+int pmap_own_page(struct pmap *pm, vaddr_t va);
 int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end);
 
 /* pmap_remove: unmap [start, end) and drop the frames' references after the flush. After pmap_own_edges. */
 void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end);
 
-/* pmap_clear: unmap all of user space. */
-void pmap_clear(struct pmap *pm);
+/* pmap_remove_tables: unmap [start, end) and whatever else lies in its level-1 tables: for a space that goes. */
+void pmap_remove_tables(struct pmap *pm, vaddr_t start, vaddr_t end);
 
 /* pmap_protect: after pmap_own: limit or widen existing entries of [start, end) to PROT. Pages of which the frame is shared
  * (refs > 1) stay read-only if !SHARED: the fault handler makes them writable. */
