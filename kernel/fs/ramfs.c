@@ -443,7 +443,7 @@ static isize_t ramfs_write_locked(struct inode *i, struct uio *u, u64 *pos, u64 
 	if (end > i->size)
 		ramfs_grow(i, end);
 	err = ramfs_write_range(i->object, u, &p, end);
-	if (p > i->size)
+	if (p > start && p > i->size) /* nothing was written: *POS may lie behind the end */
 		atomic_store(&i->size, p);
 	if (end > i->size)
 		object_resize(i->object, i->size);
