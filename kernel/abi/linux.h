@@ -68,6 +68,7 @@ struct linux_dirent64 { /* getdents64(2) */
 
 #define MAKEDEV(major, minor) ((u32)(((major) << 8) | ((minor)&0xff) | (((minor)&~0xffU) << 12)))
 
-/* Only in the testing build (mission I1) */
+/* Only in the testing build (missions I1 and V10) */
 #define __NR_test_share 400
 #define __NR_test_fetch 401
+#define __NR_test_failalloc 402

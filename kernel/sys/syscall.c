@@ -168,8 +168,10 @@ void syscall_dispatch(struct trapframe *tf)
 	u32 nr = sabotage(number_bits) && tf->orig_rax >> 32 ? ~0U : (u32)tf->orig_rax;
 
 	tf->orig_rax = nr; /* not negative: this frame is of a system call (signal.c) */
+	failalloc_enter();
 	if (unlikely(syscall_trace_all))
 		tf->rax = (u64)syscall_traced(nr, tf);
 	else
 		tf->rax = (u64)syscall_call(nr, tf);
+	failalloc_leave();
 }

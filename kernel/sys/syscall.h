@@ -34,3 +34,16 @@ void syscall_dispatch(struct trapframe *tf);
 
 /* syscall_trace_all: `trace=syscalls`: print each call to the log as strace would. Set at boot. */
 extern bool syscall_trace_all;
+
+/* What the testing build does around each call (testsuite/kern/failalloc.c). */
+#ifdef BULKHEAD_TESTING
+void failalloc_enter(void);
+void failalloc_leave(void);
+#else
+static inline void failalloc_enter(void)
+{
+}
+static inline void failalloc_leave(void)
+{
+}
+#endif
