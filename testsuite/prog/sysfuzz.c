@@ -869,6 +869,10 @@ static void fuzz(u64 limit, u64 seed, u64 seconds)
 	long frames, heap;
 	u64 began;
 
+	if (!on_bulkhead()) { /* whoever starts it, and however */
+		fprintf(stderr, "sysfuzz: made for a machine of its own, under Bulkhead; not run\n");
+		exit(2);
+	}
 	snprintf(folder, sizeof(folder), "/tmp/sysfuzz-%d", (int)getpid());
 	shared = shared_pages(1);
 	OK(prctl(PR_SET_CHILD_SUBREAPER, 1));
