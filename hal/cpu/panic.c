@@ -32,6 +32,19 @@ static void __noreturn panic_end(u64 rip, u64 rbp)
 	power_panic(PANIC_STATUS);
 }
 
+/* What a call preserves is still the caller's. */
+static void preserved_print(u64 rip, u64 rsp, u64 rbp)
+{
+	u64 rbx, r12, r13, r14, r15;
+
+	__asm__ volatile("movq %%rbx, %0; movq %%r12, %1; movq %%r13, %2; movq %%r14, %3; movq %%r15, %4"
+	                 : "=m"(rbx), "=m"(r12), "=m"(r13), "=m"(r14), "=m"(r15));
+	klog(LOG_PANIC, "rip %016lx  rsp %016lx  rbp %016lx  rbx %016lx", rip, rsp, rbp, rbx);
+	klog(LOG_PANIC, "r12 %016lx  r13 %016lx  r14 %016lx  r15 %016lx", r12, r13, r14, r15);
+	klog(LOG_PANIC, "cr0 %016lx  cr2 %016lx  cr3 %016lx  cr4 %016lx", read_cr0(), read_cr2(), read_cr3(),
+	     read_cr4());
+}
+
 void panic(const char *fmt, ...)
 {
 	char text[160];
@@ -42,7 +55,9 @@ void panic(const char *fmt, ...)
 	kvsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	klog(LOG_PANIC, "bulkhead: panic: %s", text);
-	panic_end((u64)__builtin_return_address(0), (u64)__builtin_frame_address(0));
+	u64 frame = (u64)__builtin_frame_address(0), rip = (u64)__builtin_return_address(0);
+	preserved_print(rip, frame + 16, *(u64 *)frame);
+	panic_end(rip, *(u64 *)frame);
 }
 
 static void registers_print(const struct trapframe *tf, u64 addr)
