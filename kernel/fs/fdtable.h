@@ -3,8 +3,8 @@
  * of open files.
  *
  * T1: a set bit in `open` with a NULL file is a number that is reserved (open(2) in progress).
- * T2: only a task that runs on a table changes it; with one user left nobody else can close a file that the
- *     running task has found, so it needs no reference of its own (fd_borrow). */
+ * T2: only a task that runs on a table changes it; with one process and one task left nobody else can close a
+ *     file that the running task has found, so it needs no reference of its own (fd_borrow). */
 #pragma once
 
 #include "hal/base/types.h"
@@ -55,13 +55,19 @@ struct fdref {
 };
 struct file *fd_get_counted(struct fdtable *t, int fd);
 
+/* fdtable_is_shared: another task may close a file of the running process's table meanwhile. */
+static inline bool fdtable_is_shared(const struct proc *p)
+{
+	return read_once(p->task_count) != 1 || atomic_load(&p->files->refs) != 1;
+}
+
 static inline struct fdref fd_borrow(int fd)
 {
-	struct fdtable *t = proc_current()->files;
+	struct proc *p = proc_current();
 
-	if (unlikely(atomic_load(&t->refs) != 1))
-		return (struct fdref){fd_get_counted(t, fd), true};
-	return (struct fdref){(u32)fd < t->size ? t->files[fd] : NULL, false};
+	if (unlikely(fdtable_is_shared(p)))
+		return (struct fdref){fd_get_counted(p->files, fd), true};
+	return (struct fdref){(u32)fd < p->files->size ? p->files->files[fd] : NULL, false};
 }
 
 static inline void fd_return(struct fdref r)

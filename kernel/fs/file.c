@@ -46,7 +46,7 @@ static struct file *file_alloc(u32 flags)
 	f->pos = 0;
 	f->readable = !(flags & O_PATH) && (access == O_RDONLY || access == O_RDWR);
 	f->writable = !(flags & O_PATH) && (access == O_WRONLY || access == O_RDWR);
-	f->flocked = false;
+	f->flocked = f->executed = false;
 	mutex_init(&f->pos_lock);
 	return f;
 }
@@ -63,12 +63,46 @@ struct file *file_new(struct inode *i, const struct file_ops *ops, u32 flags, vo
 	return f;
 }
 
+/* --- writing or executing, not both --- */
+
+/* inode_claim: one more writer (STEP 1) or program (-1). => 0; -ETXTBSY: it has some of the other kind */
+static int inode_claim(struct inode *i, i32 step)
+{
+	i32 was = atomic_load(&i->writers);
+
+	do {
+		if (was * step < 0)
+			return -ETXTBSY;
+	} while (!atomic_cas(&i->writers, &was, was + step));
+	return 0;
+}
+
+static void inode_unclaim(struct inode *i, i32 step)
+{
+	atomic_sub(&i->writers, step);
+}
+
+static bool file_claims_write(const struct file *f)
+{
+	return f->writable && S_ISREG(f->inode->mode);
+}
+
+static void file_leave(struct file *f)
+{
+	if (file_claims_write(f))
+		inode_unclaim(f->inode, 1);
+	if (f->executed)
+		inode_unclaim(f->inode, -1);
+}
+
 void file_put(struct file *f)
 {
 	if (!f || !ref_put(&f->refs))
 		return;
 	if (f->flocked)
 		locks_release_file(f);
+	if (f->inode)
+		file_leave(f);
 	if (f->ops->release)
 		f->ops->release(f);
 	if (f->dentry)
@@ -211,9 +245,13 @@ static int open_locked(struct walk *w, struct file *f, u32 mode, bool *ret_creat
 
 	if (err < 0)
 		return err;
+	f->inode = w->target->inode;
+	if (file_claims_write(f) && (err = inode_claim(f->inode, 1)) < 0) {
+		f->inode = NULL;
+		return err;
+	}
 	dentry_get(w->target);
 	f->dentry = w->target;
-	f->inode = w->target->inode;
 	return file_set_ops(f);
 }
 
@@ -306,16 +344,19 @@ int file_write_limit(u64 pos, u64 *n)
 int inode_resize(struct inode *i, u64 size)
 {
 	u64 n = 1;
-	int err = 0;
+	int err;
 
 	if (!i->ops->resize)
 		return -EINVAL;
+	if ((err = inode_claim(i, 1)) < 0)
+		return err;
 	mutex_lock(&i->lock);
 	if (size > i->size)
 		err = file_write_limit(size - 1, &n);
 	if (!err)
 		err = i->ops->resize(i, size);
 	mutex_unlock(&i->lock);
+	inode_unclaim(i, 1);
 	return err;
 }
 
@@ -384,9 +425,17 @@ isize_t file_read_kernel(struct file *f, void *buf, size_t n, u64 off)
 
 int file_check_exec(struct file *f)
 {
+	int err;
+
 	if (!S_ISREG(f->inode->mode) || !f->ops->object)
 		return -EACCES;
-	return inode_permission(f->inode, MAY_EXEC);
+	if ((err = inode_permission(f->inode, MAY_EXEC)) < 0)
+		return err;
+	if ((err = inode_claim(f->inode, -1)) < 0)
+		return err;
+	if (atomic_swap(&f->executed, true))
+		inode_unclaim(f->inode, -1); /* it had its claim already */
+	return 0;
 }
 
 int file_object(struct file *f, u32 prot, bool shared, struct vmobject **ret)

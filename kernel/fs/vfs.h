@@ -80,6 +80,7 @@ struct inode {
 	u32 uid, gid;                   /* [n] */
 	u32 nlink;                      /* [n] */
 	u32 rdev;                       /* [I] devices, as MAKEDEV */
+	i32 writers;                    /* [a] files open for writing; negative: programs that run from it */
 	bool linkable;                  /* [I] without a name, but may get one (O_TMPFILE) */
 	u64 ino;                        /* [I] */
 	struct mount *mount;            /* [I] */
@@ -161,6 +162,7 @@ struct file {
 	struct mutex pos_lock;
 	bool readable, writable; /* [I] */
 	bool flocked;            /* [a] holds, or held, a lock of flock or F_OFD_SETLK */
+	bool executed;           /* [a] a program runs from it: nobody may open it for writing */
 };
 
 /* Operations may be missing: read and write are then -EINVAL, poll always ready, ioctl -ENOTTY, seek -ESPIPE.
@@ -209,7 +211,8 @@ int vfs_open_kernel(const char *path, u32 flags, u32 mode, struct file **ret);
 /* file_read_kernel: N bytes at OFF into kernel memory. => bytes read, fewer only at the end of the file */
 isize_t file_read_kernel(struct file *f, void *buf, size_t n, u64 off);
 
-/* file_check_exec: may the running process execute it? => 0; -EACCES (not regular, or no permission) */
+/* file_check_exec: may the running process execute it? From then on until F is released nobody can write to it.
+ * => 0; -EACCES (not regular, or no permission); -ETXTBSY (open for writing) */
 int file_check_exec(struct file *f);
 
 /* file_object: what mmap(PROT_*, shared or private) maps; a borrowed pointer, NULL for private zeroes.

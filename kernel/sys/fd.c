@@ -226,7 +226,21 @@ static i64 fcntl_getlk(struct file *f, uaddr_t user, bool ofd)
 	return copyout(user, &fl, sizeof(fl));
 }
 
-static i64 fcntl_setlk(struct file *f, uaddr_t user, bool ofd, bool wait)
+/* lock_keep: another task may have closed FD meanwhile, and with it dropped the process's locks on the file: a lock
+ * that came after that must not stay. What is still there now will be dropped by the close that is to come. */
+static int lock_keep(int fd, struct file *f)
+{
+	struct file *now = fd_get(fd);
+
+	if (now)
+		file_put(now);
+	if (now == f)
+		return 0;
+	locks_release_process(f->inode, proc_current()->files);
+	return -EBADF;
+}
+
+static i64 fcntl_setlk(int fd, struct file *f, uaddr_t user, bool ofd, bool wait)
 {
 	struct lock_request req;
 	struct flock fl;
@@ -238,7 +252,8 @@ static i64 fcntl_setlk(struct file *f, uaddr_t user, bool ofd, bool wait)
 		return err;
 	if (ofd)
 		atomic_store(&f->flocked, true);
-	return locks_set(f->inode, &req, wait);
+	err = locks_set(f->inode, &req, wait);
+	return err || ofd || req.type == LOCK_TYPE_NONE ? err : lock_keep(fd, f);
 }
 
 /* --- fcntl --- */
@@ -263,7 +278,7 @@ static i64 fcntl_setfl(struct file *f, u32 flags)
 	return 0;
 }
 
-static i64 fcntl_lock(struct file *f, u32 cmd, uaddr_t user)
+static i64 fcntl_lock(int fd, struct file *f, u32 cmd, uaddr_t user)
 {
 	switch (cmd) {
 	case F_GETLK:
@@ -271,10 +286,10 @@ static i64 fcntl_lock(struct file *f, u32 cmd, uaddr_t user)
 		return fcntl_getlk(f, user, cmd == F_OFD_GETLK);
 	case F_SETLK:
 	case F_SETLKW:
-		return fcntl_setlk(f, user, false, cmd == F_SETLKW);
+		return fcntl_setlk(fd, f, user, false, cmd == F_SETLKW);
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return fcntl_setlk(f, user, true, cmd == F_OFD_SETLKW);
+		return fcntl_setlk(fd, f, user, true, cmd == F_OFD_SETLKW);
 	default:
 		return -EINVAL;
 	}
@@ -299,7 +314,7 @@ static i64 fcntl_number(int fd, struct file *f, u32 cmd, u64 arg)
 	}
 }
 
-static i64 fcntl_file(struct file *f, u32 cmd, u64 arg)
+static i64 fcntl_file(int fd, struct file *f, u32 cmd, u64 arg)
 {
 	switch (cmd) {
 	case F_SETFL:
@@ -312,7 +327,7 @@ static i64 fcntl_file(struct file *f, u32 cmd, u64 arg)
 	case F_GETSIG:
 		return 0;
 	default:
-		return fcntl_lock(f, cmd, UADDR(arg));
+		return fcntl_lock(fd, f, cmd, UADDR(arg));
 	}
 }
 
@@ -324,7 +339,7 @@ i64 sys_fcntl(int fd, u32 cmd, u64 arg)
 	if (r.file) {
 		ret = fcntl_number(fd, r.file, cmd, arg);
 		if (ret == -ENOSYS)
-			ret = fcntl_file(r.file, cmd, arg);
+			ret = fcntl_file(fd, r.file, cmd, arg);
 	}
 	fd_return(r);
 	return ret;

@@ -99,9 +99,9 @@ struct asker {
 
 static inline struct asker asker_begin(struct poll_table *pt)
 {
-	struct fdtable *t = proc_current()->files;
+	struct proc *p = proc_current();
 
-	return (struct asker){t, pt, atomic_load(&t->refs) != 1};
+	return (struct asker){p->files, pt, fdtable_is_shared(p)};
 }
 
 static inline u32 file_ask(struct file *f, struct poll_table *pt)
