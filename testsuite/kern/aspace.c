@@ -35,8 +35,10 @@ static u64 frames_before(void)
 		aspace_put(b);
 	if (a)
 		aspace_put(a);
-	if (object_create(PAGE_SIZE, &o) == 0)
+	if (object_create(PAGE_SIZE, &o) == 0) {
+		object_write(o, 0, "x", 1);
 		object_put(o);
+	}
 	return frame_free_count();
 }
 

@@ -184,7 +184,7 @@ static const u64 unknown_numbers[] = {
         386,
         387,
         399,
-        402,
+        405,
         423,
         1000,
         1023,

@@ -16,6 +16,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -287,6 +288,24 @@ static UNUSED char process_state(pid_t pid)
 /* wait_asleep: until PID sleeps in a system call. */
 #define wait_asleep(pid) UNTIL(process_state(pid) == 'S')
 
+static UNUSED void tap_empty_folder(int fd)
+{
+	struct dirent *e;
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+
+	while (d && (e = readdir(d))) {
+		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
+			continue;
+		if (unlinkat(fd, e->d_name, 0) == 0)
+			continue;
+		fchmodat(fd, e->d_name, 0700, 0);
+		tap_empty_folder(openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+		unlinkat(fd, e->d_name, AT_REMOVEDIR);
+	}
+	if (d)
+		closedir(d);
+}
+
 /* enter_scratch: a fresh folder in /tmp as the working directory; its name is in scratch_dir. It is emptied
  * and removed when the test has ended (by the test runner below). */
 static char scratch_dir[64] UNUSED;
@@ -299,7 +318,10 @@ static UNUSED void scratch_name(char *name, size_t size, pid_t pid)
 static UNUSED void enter_scratch(void)
 {
 	scratch_name(scratch_dir, sizeof(scratch_dir), getpid());
-	NEED(mkdir(scratch_dir, 0755) == 0);
+	if (mkdir(scratch_dir, 0755) < 0) { /* left over from one that was killed */
+		NEED(errno == EEXIST);
+		tap_empty_folder(open(scratch_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	}
 	NEED(chdir(scratch_dir) == 0);
 }
 
@@ -320,26 +342,6 @@ static UNUSED void make_closed_file(const char *path, const void *data, size_t s
 }
 
 /* --- the runner --- */
-
-#include <dirent.h>
-
-static void tap_empty_folder(int fd)
-{
-	struct dirent *e;
-	DIR *d = fd < 0 ? NULL : fdopendir(fd);
-
-	while (d && (e = readdir(d))) {
-		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
-			continue;
-		if (unlinkat(fd, e->d_name, 0) == 0)
-			continue;
-		fchmodat(fd, e->d_name, 0700, 0);
-		tap_empty_folder(openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-		unlinkat(fd, e->d_name, AT_REMOVEDIR);
-	}
-	if (d)
-		closedir(d);
-}
 
 static void tap_sort(void)
 {
