@@ -5,19 +5,19 @@
 
 /* One CPU's run queue. The running thread is not in the tree, but counts as on_runq. */
 struct runq {
-	struct spinlock lock;	/* RANK_RUNQ */
-	struct tree queue;	/* [lock] READY threads by vruntime */
-	u32 count;		/* [lock] threads in the tree */
-	u32 cpu;		/* [I] */
-	u64 min_vruntime;	/* [lock] never goes back: where newcomers start */
-	struct thread *current; /* [lock] */
-	struct thread *idle;	/* [I] */
-	struct thread *prev;	/* [lock] between two halves of a switch: who was left */
-	u64 idle_ns;		/* [lock] */
-	u64 switches;		/* [lock] */
+	struct spinlock lock;         /* RANK_RUNQ */
+	struct tree queue;            /* [lock] READY threads by vruntime */
+	u32 count;                    /* [lock] threads in the tree */
+	u32 cpu;                      /* [I] */
+	u64 min_vruntime;             /* [lock] never goes back: where newcomers start */
+	struct thread *current;       /* [lock] */
+	struct thread *idle;          /* [I] */
+	struct thread *prev;          /* [lock] between two halves of a switch: who was left */
+	u64 idle_ns;                  /* [lock] */
+	u64 switches;                 /* [lock] */
 	u64 ticks_user, ticks_kernel; /* [c] */
-	u64 load[3];		/* [c] fixed point, 1 << 16 */
-	u64 load_next;		/* [c] when the next sample is due, ns */
+	u64 load[3];                  /* [c] fixed point, 1 << 16 */
+	u64 load_next;                /* [c] when the next sample is due, ns */
 };
 
 /* timer_request: this CPU's one-shot interrupt at DEADLINE or earlier. Interrupts off. */

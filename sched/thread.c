@@ -17,14 +17,14 @@ struct kept_stack {
 };
 
 static struct spinlock kstack_lock = SPINLOCK_INIT("kstack", RANK_KMEM);
-static struct kept_stack *kept;	     /* [kstack_lock] through the lowest word of each */
-static u32 kept_count;		     /* [kstack_lock] */
+static struct kept_stack *kept; /* [kstack_lock] through the lowest word of each */
+static u32 kept_count;          /* [kstack_lock] */
 
 u8 *kstack_alloc(void)
 {
 	struct kept_stack *s;
 
-	WITH_LOCK(&kstack_lock) {
+	WITH_LOCK (&kstack_lock) {
 		s = kept;
 		if (s) {
 			kept = s->next;
@@ -39,7 +39,7 @@ void kstack_free(u8 *stack)
 	struct kept_stack *s = (struct kept_stack *)stack;
 	bool keep;
 
-	WITH_LOCK(&kstack_lock) {
+	WITH_LOCK (&kstack_lock) {
 		keep = kept_count < KSTACK_KEPT;
 		if (keep) {
 			s->next = kept;
@@ -134,9 +134,9 @@ void thread_set_nice(struct thread *t, int nice)
 {
 	/* Each level is a tenth more or less of the CPU (sched(7)); 1024 * 1.25^-nice */
 	static const u32 weights[40] = {
-		88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
-		3906,  3121,  2501,  1991,  1586,  1277,  1024,	 820,	655,   526,   423,  335,  272,	215,
-		172,   137,   110,   87,    70,	   56,	  45,	 36,	29,    23,    18,   15,
+	        88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
+	        3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
+	        172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15,
 	};
 
 	write_once(t->weight, weights[MAX(-20, MIN(19, nice)) + 20]);

@@ -7,14 +7,14 @@
 #include "sched/waitq.h"
 
 struct timer_queue {
-	struct spinlock lock;	/* RANK_TIMER */
-	struct tree tree;	/* [lock] */
-	struct timer *running;	/* [lock] whose fn is being called */
-	u64 requested;		/* [c, interrupts off] when the interrupt will come */
+	struct spinlock lock;  /* RANK_TIMER */
+	struct tree tree;      /* [lock] */
+	struct timer *running; /* [lock] whose fn is being called */
+	u64 requested;         /* [c, interrupts off] when the interrupt will come */
 };
 
 static struct timer_queue queues[MAX_CPUS] = {
-	[0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT("timer", RANK_TIMER), .requested = CLOCK_NEVER},
+        [0 ... MAX_CPUS - 1] = {.lock = SPINLOCK_INIT("timer", RANK_TIMER), .requested = CLOCK_NEVER},
 };
 
 static bool timer_less(const struct tree_node *a, const struct tree_node *b)
@@ -43,7 +43,7 @@ void timer_set(struct timer *t, u64 deadline)
 	bool on = irq_save();
 	struct timer_queue *q = &queues[this_cpu_read(cpu)];
 
-	WITH_LOCK(&q->lock) {
+	WITH_LOCK (&q->lock) {
 		t->cpu = this_cpu_read(cpu);
 		t->deadline = deadline;
 		t->armed = true;
@@ -76,7 +76,7 @@ static struct timer *take_due(struct timer_queue *q, u64 now)
 {
 	struct timer *t = NULL;
 
-	WITH_LOCK(&q->lock) {
+	WITH_LOCK (&q->lock) {
 		q->running = NULL;
 		if (q->tree.first)
 			t = tree_entry(q->tree.first, struct timer, node);

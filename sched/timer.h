@@ -5,10 +5,10 @@
 #include "hal/base/tree.h"
 
 struct timer {
-	struct tree_node node;	     /* [timer lock] by deadline */
-	u64 deadline;		     /* [timer lock] monotonic ns */
-	bool armed;		     /* [timer lock] */
-	u32 cpu;		     /* [timer lock] whose tree it is in, while armed or running */
+	struct tree_node node;       /* [timer lock] by deadline */
+	u64 deadline;                /* [timer lock] monotonic ns */
+	bool armed;                  /* [timer lock] */
+	u32 cpu;                     /* [timer lock] whose tree it is in, while armed or running */
 	void (*fn)(struct timer *t); /* [I] interrupt context; may set its own timer again; may not sleep */
 };
 

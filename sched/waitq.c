@@ -58,9 +58,9 @@ static void sleep_expired(struct timer *t)
 bool thread_interrupted(enum wait_how how)
 {
 	static const u32 work[] = {
-		[WAIT_UNINTERRUPTIBLE] = 0,
-		[WAIT_KILLABLE] = WORK_KILL,
-		[WAIT_INTERRUPTIBLE] = WORK_SIGNAL,
+	        [WAIT_UNINTERRUPTIBLE] = 0,
+	        [WAIT_KILLABLE] = WORK_KILL,
+	        [WAIT_INTERRUPTIBLE] = WORK_SIGNAL,
 	};
 
 	return current_work() & work[how];
@@ -97,7 +97,7 @@ static u32 wake(struct waitq *q, u32 most)
 	u32 woken = 0;
 	bool on = spin_lock_irq(&q->lock);
 
-	list_for_each(w, &q->waiters, link) {
+	list_for_each (w, &q->waiters, link) {
 		w->fired = true;
 		if (thread_wake(w->thread) && ++woken == most)
 			break;

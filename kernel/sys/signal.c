@@ -158,7 +158,7 @@ static i64 kill_group(struct pid *group, int sig)
 
 	if (!group)
 		return -ESRCH;
-	list_for_each(p, &group->group, group_link) {
+	list_for_each (p, &group->group, group_link) {
 		int err = kill_one(p, sig);
 
 		if (result != 0)
@@ -198,7 +198,7 @@ i64 sys_kill(int pid, int sig)
 	}
 	if (pid == INT32_MIN)
 		return -ESRCH;
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		struct proc *p = pid > 0 ? proc_find(pid) : NULL;
 
 		if (pid <= 0)
@@ -216,7 +216,7 @@ static i64 kill_task(int tgid, int tid, int sig)
 
 	if (tid <= 0 || sig < 0 || sig > SIG_COUNT)
 		return -EINVAL;
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		struct pid *pid = pid_find(tid);
 		struct task *t = pid ? pid->task : NULL;
 

@@ -30,14 +30,15 @@ int timeval_get(uaddr_t from, u64 *ret_ns)
 {
 	struct timeval tv;
 
-	return copyin(&tv, from, sizeof(tv)) < 0 ? -EFAULT : to_ns(tv.tv_sec, tv.tv_usec, NS_PER_USEC, ret_ns);
+	return copyin(&tv, from, sizeof(tv)) < 0 ? -EFAULT
+	                                         : to_ns(tv.tv_sec, tv.tv_usec, NS_PER_USEC, ret_ns);
 }
 
 static u64 cpu_time(bool whole_process)
 {
 	u64 user, kernel;
 
-	WITH_LOCK(&proc_lock) {
+	WITH_LOCK (&proc_lock) {
 		if (whole_process)
 			proc_times(proc_current(), &user, &kernel);
 		else
@@ -129,7 +130,7 @@ i64 sys_times(uaddr_t buf)
 	struct tms t;
 	u64 user, kernel, tick = NS_PER_SEC / 100;
 
-	WITH_LOCK(&proc_lock)
+	WITH_LOCK (&proc_lock)
 		proc_times(p, &user, &kernel);
 	t.tms_utime = (long)(user / tick);
 	t.tms_stime = (long)(kernel / tick);
@@ -287,5 +288,6 @@ i64 sys_alarm(u32 seconds)
 	struct __kernel_old_itimerval old;
 
 	itimer_start(p, seconds * NS_PER_SEC, 0, &old);
-	return old.it_value.tv_sec + (old.it_value.tv_usec >= 500000 || (!old.it_value.tv_sec && old.it_value.tv_usec));
+	return old.it_value.tv_sec +
+	       (old.it_value.tv_usec >= 500000 || (!old.it_value.tv_sec && old.it_value.tv_usec));
 }
