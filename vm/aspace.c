@@ -113,17 +113,23 @@ static void region_link(struct aspace *as, struct region *r)
 	as->size += r->end - r->start;
 }
 
-static void region_unlink(struct aspace *as, struct region *r, struct region **dead)
+/* region_kill: R shows its object no more, and goes to DEAD; it is still in the tree. */
+static void region_kill(struct region *r, struct region **dead)
 {
-	tree_remove(&as->regions, &r->node);
 	if (r->object) {
 		WITH_LOCK (&r->object->lock)
 			list_remove(&r->object_link);
 	}
-	as->region_count--;
-	as->size -= r->end - r->start;
 	r->next_dead = *dead;
 	*dead = r;
+}
+
+static void region_unlink(struct aspace *as, struct region *r, struct region **dead)
+{
+	tree_remove(&as->regions, &r->node);
+	as->region_count--;
+	as->size -= r->end - r->start;
+	region_kill(r, dead);
 }
 
 /* region_split: make ADDR a border between regions. => 0 or -ENOMEM */
@@ -286,11 +292,9 @@ void aspace_put(struct aspace *as)
 	if (!ref_put(&as->refs))
 		return;
 	WITH_LOCK (&as->lock) {
-		while (as->regions.first) {
-			struct region *r = region_at(as->regions.first);
-
+		for (struct region *r = region_at(as->regions.first); r; r = region_next(r)) {
 			pmap_remove_tables(&as->pmap, r->start, r->end);
-			region_unlink(as, r, &dead);
+			region_kill(r, &dead); /* the tree goes as a whole */
 		}
 	}
 	regions_free(dead);

@@ -21,6 +21,7 @@ static struct spinlock frame_lock = SPINLOCK_INIT("frame", RANK_FRAME);
 static struct frame_range ranges[RANGES_MAX]; /* [frame_lock] the first range_count of them */
 static u32 range_count;                       /* [frame_lock] */
 static u32 free_list;                         /* [frame_lock] frame number, 0: empty (F1) */
+static u32 zero_list;                         /* [frame_lock] of those that hold zeroes only */
 static u64 free_count;                        /* [frame_lock] */
 static u64 total_count;                       /* [frame_lock] */
 
@@ -135,15 +136,33 @@ void frame_reclaim(void)
 	loader_count = 0;
 }
 
-/* => frame_lock held; the number of a free frame, 0 when there is none */
-static u64 frame_take(void)
+#ifdef BULKHEAD_DEBUG
+static void check_zero(paddr_t pa)
 {
-	u64 pfn = free_list;
+	const u64 *word = phys_to_virt(pa);
 
-	if (pfn) {
-		free_list = frame_array[pfn].next;
-		return pfn;
-	}
+	for (u32 i = 0; i < PAGE_SIZE / sizeof(*word); i++)
+		assert(word[i] == 0);
+}
+#else
+static void check_zero(paddr_t pa)
+{
+}
+#endif
+
+/* => frame_lock held; the number of a frame of the list, 0 when it is empty */
+static u64 free_take(u32 *list)
+{
+	u64 pfn = *list;
+
+	if (pfn)
+		*list = frame_array[pfn].next;
+	return pfn;
+}
+
+/* => frame_lock held; as free_take */
+static u64 fresh_take(void)
+{
 	while (range_count) {
 		struct frame_range *r = &ranges[range_count - 1];
 
@@ -154,14 +173,20 @@ static u64 frame_take(void)
 	return 0;
 }
 
-paddr_t frame_alloc(void)
+/* frame_take: one with zeroes if WANT_ZERO and there is one, else any: those with zeroes last. */
+static paddr_t frame_take(bool want_zero, bool *ret_zero)
 {
 	u64 pfn;
 
 	if (kmem_fail_now())
 		return 0;
 	spin_lock(&frame_lock);
-	pfn = frame_take();
+	*ret_zero = want_zero && zero_list;
+	pfn = *ret_zero ? free_take(&zero_list) : free_take(&free_list);
+	if (!pfn)
+		pfn = fresh_take();
+	if (!pfn)
+		pfn = free_take(&zero_list);
 	if (pfn)
 		free_count--;
 	spin_unlock(&frame_lock);
@@ -175,13 +200,32 @@ paddr_t frame_alloc(void)
 	return pfn << PAGE_SHIFT;
 }
 
+paddr_t frame_alloc(void)
+{
+	bool zero;
+
+	return frame_take(false, &zero);
+}
+
 paddr_t frame_alloc_zeroed(void)
 {
-	paddr_t pa = frame_alloc();
+	bool zero;
+	paddr_t pa = frame_take(true, &zero);
 
-	if (pa)
+	if (pa && !zero)
 		page_zero(phys_to_virt(pa));
+	else if (pa)
+		check_zero(pa);
 	return pa;
+}
+
+static void free_add(u32 *list, struct frame *f, paddr_t pa)
+{
+	spin_lock(&frame_lock);
+	f->next = *list;
+	*list = (u32)(pa >> PAGE_SHIFT);
+	free_count++;
+	spin_unlock(&frame_lock);
 }
 
 void frame_put(paddr_t pa)
@@ -189,13 +233,17 @@ void frame_put(paddr_t pa)
 	struct frame *f = frame_of(pa);
 
 	assert(f->refs != 0); /* F1 */
-	if (!ref_put(&f->refs))
-		return;
-	spin_lock(&frame_lock);
-	f->next = free_list;
-	free_list = (u32)(pa >> PAGE_SHIFT);
-	free_count++;
-	spin_unlock(&frame_lock);
+	if (ref_put(&f->refs))
+		free_add(&free_list, f, pa);
+}
+
+void frame_put_zeroed(paddr_t pa)
+{
+	struct frame *f = frame_of(pa);
+
+	assert(f->refs == 1); /* F1 */
+	f->refs = 0;
+	free_add(&zero_list, f, pa);
 }
 
 u64 frame_total(void)

@@ -11,8 +11,8 @@
 #include "efi/bootinfo.h"
 
 struct frame {
-	u32 refs;    /* [atomic] */
-	u32 next;    /* [frame lock] while free: the next free frame's number; 0 ends the list */
+	u32 refs;       /* [atomic] */
+	u32 next;       /* [frame lock] while free: the next free frame's number; 0 ends the list */
 	u64 owner_data; /* the owner's: pmap counts a table's entries here */
 };
 
@@ -45,6 +45,10 @@ static inline void frame_get(paddr_t pa)
 
 /* frame_put: drop one reference; the last frees the frame. */
 void frame_put(paddr_t pa);
+
+/* frame_put_zeroed: drop the only reference to a frame that holds nothing but zeroes, as an empty page table
+ * does: frame_alloc_zeroed need not clear it again. */
+void frame_put_zeroed(paddr_t pa);
 
 static inline u32 frame_refs(paddr_t pa)
 {

@@ -41,8 +41,10 @@
 u64 dmap_base;
 vaddr_t pmap_frames_base, pmap_dynamic_start, pmap_dynamic_end;
 
-static paddr_t kernel_root;    /* [I] a table with no user half */
-static u64 nx_bit, global_bit; /* [I] what the CPU has */
+static paddr_t kernel_root;                     /* [I] a table with no user half */
+static u16 kernel_slots[ENTRIES - KERNEL_SLOT]; /* [I] those of its entries that are in use, which are few */
+static u32 kernel_slot_count;                   /* [I] */
+static u64 nx_bit, global_bit;                  /* [I] what the CPU has */
 static struct spinlock kernel_lock = SPINLOCK_INIT("pmap kernel", RANK_KVA_TABLES);
 
 static inline u64 *table_at(paddr_t pa)
@@ -109,7 +111,7 @@ static void tlb_flush(const struct pmap *pm, vaddr_t start, vaddr_t end)
 		invlpg(va);
 }
 
-/* Frames unmapped, whose references are dropped only when no CPU can reach them any more. */
+/* Frames unmapped, in order of address; their references are dropped only when no CPU can reach them any more. */
 #define GATHER_MAX 32
 struct gather {
 	struct pmap *pm;
@@ -118,23 +120,30 @@ struct gather {
 	paddr_t frames[GATHER_MAX];
 };
 
+static void gather_init(struct gather *g, struct pmap *pm)
+{
+	g->pm = pm;
+	g->start = ~0UL;
+	g->end = 0;
+	g->count = 0; /* the frames themselves are not touched */
+}
+
 static void gather_flush(struct gather *g)
 {
 	if (g->start < g->end)
 		tlb_flush(g->pm, g->start, g->end);
 	for (u32 i = 0; i < g->count; i++)
 		frame_put(g->frames[i]);
-	g->count = 0;
-	g->start = ~0UL;
-	g->end = 0;
+	gather_init(g, g->pm);
 }
 
 static void gather_add(struct gather *g, vaddr_t va, paddr_t pa)
 {
 	if (g->count == GATHER_MAX)
 		gather_flush(g);
-	g->start = MIN(g->start, va);
-	g->end = MAX(g->end, va + PAGE_SIZE);
+	if (!g->count)
+		g->start = va;
+	g->end = va + PAGE_SIZE;
 	g->frames[g->count++] = pa;
 }
 
@@ -283,7 +292,7 @@ static void tables_trim(struct pmap *pm, vaddr_t va)
 		/* The CPU may keep the upper entry too; INVLPG drops those whatever the address (Intel SDM vol. 3,
 		 * 4.10.4.1). Before the frame serves somebody else. */
 		tlb_flush(pm, va, va + 1);
-		frame_put(path[level]);
+		frame_put_zeroed(path[level]);
 	}
 }
 
@@ -345,14 +354,12 @@ int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end)
 
 int pmap_create(struct pmap *pm)
 {
-	paddr_t root = frame_alloc();
+	paddr_t root = frame_alloc_zeroed();
 
 	if (!root)
 		return -ENOMEM;
-	u64 *table = table_at(root);
-	memset(table, 0, KERNEL_SLOT * sizeof(u64));
-	memcpy(table + KERNEL_SLOT, table_at(kernel_root) + KERNEL_SLOT,
-	       (ENTRIES - KERNEL_SLOT) * sizeof(u64)); /* M1 */
+	for (u32 i = 0; i < kernel_slot_count; i++) /* M1 */
+		table_at(root)[kernel_slots[i]] = table_at(kernel_root)[kernel_slots[i]];
 	pm->root = root;
 	pm->tables = 0;
 	return 0;
@@ -362,7 +369,9 @@ void pmap_destroy(struct pmap *pm)
 {
 	assert(frame_of(pm->root)->owner_data == 0 && pm->tables == 0);
 	assert((read_cr3() & PTE_FRAME) != pm->root);
-	frame_put(pm->root);
+	for (u32 i = 0; i < kernel_slot_count; i++)
+		table_at(pm->root)[kernel_slots[i]] = 0;
+	frame_put_zeroed(pm->root);
 	pm->root = 0;
 }
 
@@ -377,21 +386,20 @@ void pmap_activate_kernel(void)
 	write_cr3(kernel_root);
 }
 
-/* drop_shared: the table at [va, stop) may be shared. If so, and all of it is to go, PM gives up its share, and
- * the entries stay for the others. => true: done */
-static bool drop_shared(struct pmap *pm, vaddr_t va, vaddr_t stop)
+/* drop_shared: the table at VA may be shared. If so, and all of it is to go, PM gives up its share, and the entries
+ * stay for the others. => true: done */
+static bool drop_shared(struct pmap *pm, vaddr_t va, bool whole)
 {
 	u64 *upper = upper_find(pm->root, va);
-	paddr_t table = pte_frame(*upper);
 
 	if (*upper & PTE_W)
 		return false;
-	if (share_leave(table)) {
-		assert(stop - va == LEVEL_SIZE(2)); /* what is to go in part was made PM's own first */
+	if (share_leave(pte_frame(*upper))) {
+		assert(whole); /* what is to go in part was made PM's own first */
 		*upper = 0;
 		frame_of(table_of(upper))->owner_data--;
 		pm->tables--;
-		tlb_flush(pm, va, stop);
+		tlb_flush(pm, ALIGN_DOWN(va, LEVEL_SIZE(2)), ALIGN_DOWN(va, LEVEL_SIZE(2)) + LEVEL_SIZE(2));
 		return true;
 	}
 	*upper |= PTE_W;
@@ -415,33 +423,35 @@ int pmap_enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot)
 	return 0;
 }
 
+/* leaf_remove: take the entries of [va, stop) out of TABLE. => whether it is empty now */
+static bool leaf_remove(struct gather *g, u64 *table, vaddr_t va, vaddr_t stop)
+{
+	u64 *left = &frame_of(virt_to_phys(table))->owner_data;
+
+	for (u64 *pte = &table[slot_of(va, 1)]; va < stop && *left; va += PAGE_SIZE, pte++) {
+		u64 e = *pte;
+
+		if (!pte_valid(e))
+			continue;
+		write_once(*pte, 0);
+		(*left)--;
+		gather_add(g, va, pte_frame(e));
+		if (sabotage(frame_leak) && (va >> PAGE_SHIFT) % 64 == 0)
+			frame_get(pte_frame(e));
+	}
+	return *left == 0;
+}
+
 void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
-	struct gather g = {.pm = pm, .start = ~0UL};
+	struct gather g;
 
+	gather_init(&g, pm);
 	for_each_leaf(pm->root, start, end, table, va, stop)
 	{
-		vaddr_t first = va;
-		u32 left = (u32)frame_of(virt_to_phys(table))->owner_data;
-
-		if (drop_shared(pm, va, stop)) {
+		if (drop_shared(pm, va, stop - va == LEVEL_SIZE(2))) {
 			tables_trim(pm, va);
-			continue;
-		}
-
-		for (; va < stop && left; va += PAGE_SIZE) {
-			u64 *pte = &table[slot_of(va, 1)];
-
-			if (!pte_valid(*pte))
-				continue;
-			gather_add(&g, va, pte_frame(*pte));
-			if (sabotage(frame_leak) && (va >> PAGE_SHIFT) % 64 == 0)
-				frame_get(pte_frame(*pte));
-			pte_set(pte, 0);
-			left--;
-		}
-		va = first;
-		if (frame_of(virt_to_phys(table))->owner_data == 0) {
+		} else if (leaf_remove(&g, table, va, stop)) {
 			gather_flush(&g); /* before the table itself may be used again */
 			tables_trim(pm, va);
 		}
@@ -451,7 +461,17 @@ void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 
 void pmap_remove_tables(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
-	pmap_remove(pm, ALIGN_DOWN(start, LEVEL_SIZE(2)), ALIGN_UP(end, LEVEL_SIZE(2)));
+	struct gather g;
+
+	gather_init(&g, pm);
+	for_each_leaf(pm->root, start, ALIGN_UP(end, LEVEL_SIZE(2)), table, va, stop)
+	{
+		if (!drop_shared(pm, va, true)) {
+			leaf_remove(&g, table, va, stop);
+			gather_flush(&g);
+		}
+		tables_trim(pm, va);
+	}
 }
 
 void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool shared)
@@ -770,6 +790,9 @@ void pmap_init(const struct bootinfo *bi)
 	/* M1: the top-level entries of what will be mapped later, too. */
 	if (!kernel_walk(pmap_frames_base, 3, true) || !kernel_walk(pmap_dynamic_start, 3, true))
 		panic("out of memory for the kernel's page tables");
+	for (u16 i = KERNEL_SLOT; i < ENTRIES; i++)
+		if (table_at(kernel_root)[i])
+			kernel_slots[kernel_slot_count++] = i;
 	write_cr3(kernel_root);
 }
 

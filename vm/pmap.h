@@ -51,7 +51,8 @@ int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end);
 /* pmap_remove: unmap [start, end) and drop the frames' references after the flush. After pmap_own_edges. */
 void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end);
 
-/* pmap_remove_tables: unmap [start, end) and whatever else lies in its level-1 tables: for a space that goes. */
+/* pmap_remove_tables: as pmap_remove, with whatever is above in the same level-1 tables: for a space that goes, region
+ * by region upwards. */
 void pmap_remove_tables(struct pmap *pm, vaddr_t start, vaddr_t end);
 
 /* pmap_protect: after pmap_own: limit or widen existing entries of [start, end) to PROT. Pages of which the frame is shared
