@@ -282,8 +282,8 @@ static size_t take(struct tty *t, u8 *buf, size_t n, bool last, bool *ret_over)
 			ldisc_skip_eof(&t->ldisc);
 		tty_push(t);
 	}
-	if (got)
-		tty_kick(); /* input may wait for the room */
+	if (got && read_once(t->in_head) != read_once(t->in_tail))
+		tty_kick(); /* input waits for the room */
 	return got;
 }
 
