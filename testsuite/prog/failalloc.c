@@ -1,5 +1,5 @@
 /* cflags: -fno-stack-protector -mno-red-zone */
-/* linux: no (the testing kernel's own system call makes allocations fail) */
+/* linux: no */
 /* Every allocation of a system call is made to fail, one after another: the call fails in the way that is
  * documented, nothing has changed, and nothing was lost. A call that does without what it did not get may succeed. */
 #include "testsuite/prog/tap.h"
