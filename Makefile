@@ -289,7 +289,7 @@ ours = $(shell git ls-files -co --exclude-standard -- $(1))
 check: deps
 	$(Q)clang-format --dry-run -Werror $(call ours,'*.c' '*.h')
 	$(Q)$(PYTHON) testsuite/lib/check_includes.py
-	$(Q)cppcheck --quiet --enable=warning,portability --inline-suppr --suppress=comparePointers \
+	$(Q)cppcheck --quiet --enable=warning --inline-suppr --suppress=comparePointers \
 		--std=c11 -D__x86_64__ -I. --error-exitcode=1 $(call ours,$(addsuffix /*.c,$(kernel_dirs) efi))
 
 format:

@@ -22,7 +22,7 @@ static u32 kept_count;          /* [kstack_lock] */
 
 u8 *kstack_alloc(void)
 {
-	struct kept_stack *s;
+	struct kept_stack *s = NULL;
 
 	WITH_LOCK (&kstack_lock) {
 		s = kept;
@@ -37,7 +37,7 @@ u8 *kstack_alloc(void)
 void kstack_free(u8 *stack)
 {
 	struct kept_stack *s = (struct kept_stack *)stack;
-	bool keep;
+	bool keep = false;
 
 	WITH_LOCK (&kstack_lock) {
 		keep = kept_count < KSTACK_KEPT;

@@ -47,7 +47,7 @@ struct thread {
 	struct aspace *aspace;                   /* [c] NULL: a thread of the kernel */
 	void *fpu;                               /* [c] extended state, NULL: a thread of the kernel */
 	u64 fs_base, gs_base;                    /* [c] of ring 3 */
-	struct cpu_selectors selectors; /* [c] of ring 3, while switched away */
+	struct cpu_selectors selectors;          /* [c] of ring 3, while switched away */
 	struct tree_node runq_node;              /* [r] by vruntime */
 	u64 vruntime;                            /* [r] weighted ns received */
 	u64 run_started;                         /* [r] when it got the CPU, monotonic ns */

@@ -477,7 +477,7 @@ int aspace_protect(struct aspace *as, vaddr_t addr, u64 len, u32 prot)
 vaddr_t aspace_brk(struct aspace *as, vaddr_t want)
 {
 	struct region *dead = NULL;
-	vaddr_t result;
+	vaddr_t result = 0;
 
 	WITH_LOCK (&as->lock) {
 		vaddr_t old_end = ALIGN_UP(as->brk, PAGE_SIZE), new_end = ALIGN_UP(want, PAGE_SIZE);

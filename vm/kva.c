@@ -137,22 +137,30 @@ void *kva_alloc(size_t pages)
 	return kva_alloc_top(pages, pages);
 }
 
+/* range_take: the allocated range that is mapped from VA on, no longer among them; or NULL. => kva_lock held */
+static struct kva_range *range_take(vaddr_t va)
+{
+	struct tree_node *n = allocated.root;
+
+	while (n) {
+		struct kva_range *r = tree_entry(n, struct kva_range, node);
+
+		if (r->mapped == va) {
+			tree_remove(&allocated, n);
+			return r;
+		}
+		n = va < r->mapped ? n->left : n->right;
+	}
+	return NULL;
+}
+
 void kva_free(void *p)
 {
 	struct kva_range *r = NULL;
 
-	WITH_LOCK (&kva_lock) {
-		struct tree_node *n = allocated.root;
-
-		while (n) {
-			r = tree_entry(n, struct kva_range, node);
-			if (r->mapped == (vaddr_t)p)
-				break;
-			n = (vaddr_t)p < r->mapped ? n->left : n->right;
-		}
-		assert(n); /* not ours, or freed twice */
-		tree_remove(&allocated, &r->node);
-	}
+	WITH_LOCK (&kva_lock)
+		r = range_take((vaddr_t)p);
+	assert(r); /* not ours, or freed twice */
 	unmap_and_free(r->mapped, r->pages);
 	range_put(r);
 }

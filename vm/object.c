@@ -213,7 +213,7 @@ int object_insert(struct vmobject *o, u64 index, paddr_t pa)
 
 void object_resize(struct vmobject *o, u64 size)
 {
-	bool shrinks;
+	bool shrinks = false;
 
 	WITH_LOCK (&o->lock) {
 		paddr_t pa;

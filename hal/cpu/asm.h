@@ -1,7 +1,8 @@
 /* Macros of our assembly files. */
 #pragma once
 
-/* clang-format off: this is assembler */
+/* This is assembler: */
+/* clang-format off */
 
 #define FUNCTION(name)                                                                                                 \
 	.globl name;                                                                                                   \

@@ -256,7 +256,7 @@ void cpu_init_features(void)
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (f->nx ? EFER_NXE : 0));
 	wrmsr(MSR_STAR, (u64)SEL_USER_CS32 << 48 | (u64)SEL_KERNEL_CS << 32);
 	wrmsr(MSR_CSTAR, (u64)syscall_entry); /* from 32-bit code, on the CPUs that have it there */
-	wrmsr(MSR_SYSENTER_CS, 0);	      /* SYSENTER: a general protection fault */
+	wrmsr(MSR_SYSENTER_CS, 0);            /* SYSENTER: a general protection fault */
 	wrmsr(MSR_LSTAR, (u64)syscall_entry);
 	wrmsr(MSR_SFMASK,
 	      RFLAGS_IF | RFLAGS_TF | RFLAGS_DF | RFLAGS_AC | RFLAGS_NT | RFLAGS_IOPL | RFLAGS_RF);
@@ -302,7 +302,7 @@ void cpu_set_user_bases(u64 fs, u64 gs)
 void cpu_save_selectors(struct cpu_selectors *s)
 {
 	__asm__ volatile("movw %%ds, %0; movw %%es, %1; movw %%fs, %2; movw %%gs, %3"
-			 : "=m"(s->ds), "=m"(s->es), "=m"(s->fs), "=m"(s->gs));
+	                 : "=m"(s->ds), "=m"(s->es), "=m"(s->fs), "=m"(s->gs));
 }
 
 /* Loading GS changes the base behind %gs: it is done while that is ring 3's. A selector that ring 3 could load can
@@ -310,9 +310,9 @@ void cpu_save_selectors(struct cpu_selectors *s)
 void cpu_load_selectors(const struct cpu_selectors *s)
 {
 	__asm__ volatile("movw %0, %%ds; movw %1, %%es; movw %2, %%fs\n\t"
-			 "swapgs; movw %w3, %%gs; swapgs" ::"m"(s->ds),
-			 "m"(s->es), "m"(s->fs), "r"((u32)s->gs)
-			 : "memory");
+	                 "swapgs; movw %w3, %%gs; swapgs" ::"m"(s->ds),
+	                 "m"(s->es), "m"(s->fs), "r"((u32)s->gs)
+	                 : "memory");
 }
 
 void cpu_send_resched(u32 cpu)

@@ -84,7 +84,7 @@ extern u32 cpu_count;                         /* online CPUs */
 /* One %gs-relative instruction each, so no preemption can come between address and access. */
 #define this_cpu_read(field)                                                                 \
 	({                                                                                   \
-		__typeof__(((struct percpu *)0)->field) v_;                                  \
+		__typeof__(boot_percpu.field) v_;                                            \
 		__asm__ volatile("mov %%gs:%c1, %0" : "=r"(v_) : "i"(PERCPU_OFFSET(field))); \
 		v_;                                                                          \
 	})

@@ -58,15 +58,15 @@ struct linux_dirent64 { /* getdents64(2) */
 };
 
 #define DT_UNKNOWN 0
-#define DT_FIFO	   1
-#define DT_CHR	   2
-#define DT_DIR	   4
-#define DT_BLK	   6
-#define DT_REG	   8
-#define DT_LNK	   10
-#define DT_SOCK	   12
+#define DT_FIFO 1
+#define DT_CHR 2
+#define DT_DIR 4
+#define DT_BLK 6
+#define DT_REG 8
+#define DT_LNK 10
+#define DT_SOCK 12
 
-#define MAKEDEV(major, minor) ((u32)(((major) << 8) | ((minor)&0xff) | (((minor)&~0xffU) << 12)))
+#define MAKEDEV(major, minor) ((u32)(((major) << 8) | ((minor)&0xff) | (((minor) & ~0xffU) << 12)))
 
 /* Only in the testing build (missions I1 and V10) */
 #define __NR_test_share 400

@@ -743,7 +743,7 @@ static void exec_commit(struct exec *x)
 
 	become_leader(p, t);
 	struct aspace *old = NULL;
-	WITH_LOCK(&proc_lock) /* proc_aspace looks at it */
+	WITH_LOCK (&proc_lock) /* proc_aspace looks at it */
 		old = thread_set_aspace(x->as);
 	x->as = NULL;
 	proc_release_vfork(p);

@@ -42,7 +42,8 @@ static bool leave(struct proc *p, struct task *t, int wait_status)
 		p->time_user += user;
 		p->time_kernel += kernel;
 		signal_flush(&t->sig_pending);
-		signal_retarget(p, NULL, ~0UL); /* T may have been woken for what it does not see to any more */
+		signal_retarget(p, NULL,
+		                ~0UL); /* T may have been woken for what it does not see to any more */
 		signal_unlock(p->sighand, on);
 	}
 	if (!last)

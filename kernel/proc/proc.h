@@ -120,9 +120,9 @@ struct proc {
 	int exit_signal;               /* [proc_lock] what the parent gets, usually SIGCHLD */
 	int stop_signal;               /* [proc_lock] */
 	bool stop_due;            /* [signal lock] a stop signal was taken, and no SIGCONT has come since */
-	struct waitq child_wait;       /* this process waits here for its children */
-	struct waitq stop_wait;        /* its stopped tasks wait here, and exec for the others' end */
-	struct vfork_wait *vfork;      /* [proc_lock] where the parent's vfork waits, or NULL */
+	struct waitq child_wait;  /* this process waits here for its children */
+	struct waitq stop_wait;   /* its stopped tasks wait here, and exec for the others' end */
+	struct vfork_wait *vfork; /* [proc_lock] where the parent's vfork waits, or NULL */
 
 	struct fdtable *files;                /* [I] shared by the tasks; NULL in a zombie */
 	struct fsctx *fs;                     /* [I] */

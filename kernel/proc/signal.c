@@ -348,7 +348,7 @@ void signal_retarget(struct proc *p, const struct task *except, u64 set)
 	u64 left = p->sig_pending.set & set;
 	struct task *t;
 
-	list_for_each(t, &p->tasks, link) {
+	list_for_each (t, &p->tasks, link) {
 		if (t == except || !(left & ~t->sig_blocked))
 			continue;
 		left &= t->sig_blocked;

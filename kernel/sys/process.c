@@ -510,7 +510,7 @@ static bool may_limit(const struct proc *p)
 
 	return p == proc_current() || capable(CAP_SYS_RESOURCE) ||
 	       (me->uid == to->uid && me->uid == to->euid && me->uid == to->suid && me->gid == to->gid &&
-		me->gid == to->egid && me->gid == to->sgid);
+	        me->gid == to->egid && me->gid == to->sgid);
 }
 
 i64 sys_prlimit64(int pid, u32 resource, uaddr_t new_limit, uaddr_t old_limit)

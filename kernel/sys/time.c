@@ -242,7 +242,8 @@ static void itimer_read(struct proc *p, struct __kernel_old_itimerval *ret)
 
 static void itimer_start(struct proc *p, u64 value, u64 interval, struct __kernel_old_itimerval *ret_old)
 {
-	WITH_MUTEX(&itimer_lock) {
+	WITH_MUTEX(&itimer_lock)
+	{
 		itimer_read(p, ret_old);
 		timer_cancel(&p->real_timer);
 		write_once(p->real_interval, interval);

@@ -77,7 +77,7 @@ KERNEL_TEST(heap_zeroed, "[B5] kzalloc is zero where dirt was freed before; kstr
 
 KERNEL_TEST(heap_rounds, "[P10] a thousand rounds of the heap leave frames and bytes where they were")
 {
-	u64 bytes, frames;
+	u64 bytes = 0, frames = 0;
 	void *p[8];
 
 	for (u32 round = 0; round < 1000; round++) {

@@ -324,7 +324,7 @@ KERNEL_TEST(idle_runs, "[P12] with nothing to do the idle thread runs, and its t
 KERNEL_TEST(threads_leave_nothing, "[P10] three hundred threads come and go, and leave no memory behind")
 {
 	extern u64 kmem_bytes_used(void);
-	u64 bytes;
+	u64 bytes = 0;
 
 	for (u32 round = 0; round < 15; round++) {
 		if (round == 3) {
