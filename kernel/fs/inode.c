@@ -117,22 +117,19 @@ struct dentry *dentry_new(struct dentry *dir, const struct name *n, struct inode
 	return d;
 }
 
-void dentry_get(struct dentry *d)
+/* dentry_free: D has no reference left; what it held of its parents may have been the last, too. */
+void dentry_free(struct dentry *d)
 {
-	ref_get(&d->refs);
-}
+	struct dentry *parent;
 
-void dentry_put(struct dentry *d)
-{
-	while (d && ref_put(&d->refs)) {
-		struct dentry *parent = d->parent;
-
+	do {
+		parent = d->parent;
 		assert(!d->linked); /* N1 */
 		inode_put(d->inode);
 		dentry_free_name(d);
 		kmem_cache_free(dentry_cache, d);
 		d = parent;
-	}
+	} while (d && ref_put(&d->refs));
 }
 
 /* --- the trees of a directory --- */

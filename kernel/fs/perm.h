@@ -3,8 +3,8 @@
 
 #include "hal/base/types.h"
 #include "kernel/fs/vfs.h"
+#include "kernel/proc/proc.h"
 
-struct proc;
 struct fsctx;
 
 /* perm_proc: the process on whose behalf the running thread acts, or NULL: the kernel's own. */
@@ -14,6 +14,11 @@ struct fsctx *perm_fsctx(void);       /* its root and working directory, or NULL
 
 /* perm_check: as inode_permission, for any credentials (access(2) asks for the real ids'). */
 int perm_check(const struct creds *cr, const struct inode *i, u32 mask);
+/* perm_by_owner: the owner's bits alone suffice; most checks end here. */
+static inline bool perm_by_owner(const struct creds *cr, const struct inode *i, u32 mask)
+{
+	return !cr || (cr->fsuid == i->uid && (i->mode >> 6 & mask) == mask);
+}
 bool perm_in_group(const struct creds *cr, u32 gid);
 bool perm_capable(int cap);
 

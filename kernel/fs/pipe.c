@@ -223,20 +223,28 @@ static isize_t pipe_write(struct file *f, struct uio *u, u64 *pos)
 	return done ? done : r;
 }
 
+static __noinline void pipe_poll_wait(struct file *f, struct pipe *p, struct poll_table *pt)
+{
+	if (f->readable)
+		poll_wait(pt, &p->readers);
+	if (f->writable)
+		poll_wait(pt, &p->writers);
+}
+
 static u32 pipe_poll(struct file *f, struct poll_table *pt)
 {
 	struct pipe *p = f->inode->pipe;
 	u32 events = 0;
 
+	if (unlikely(pt))
+		pipe_poll_wait(f, p, pt);
 	if (f->readable) {
-		poll_wait(pt, &p->readers);
 		if (atomic_load(&p->used))
-			events |= POLLIN | POLLRDNORM;
+			events = POLLIN | POLLRDNORM;
 		if (!atomic_load(&p->nwriters) && atomic_load(&p->writer_opens) != f->pos)
 			events |= POLLHUP;
 	}
 	if (f->writable) {
-		poll_wait(pt, &p->writers);
 		if (p->capacity - atomic_load(&p->used) >= PIPE_BUF)
 			events |= POLLOUT | POLLWRNORM;
 		if (!atomic_load(&p->nreaders))

@@ -63,8 +63,18 @@ struct dentry {
 	char short_name[40];        /* [n] */
 };
 
-void dentry_get(struct dentry *d);
-void dentry_put(struct dentry *d); /* the last frees; does not sleep; NULL is fine */
+static inline void dentry_get(struct dentry *d)
+{
+	ref_get(&d->refs);
+}
+
+void dentry_free(struct dentry *d);
+/* dentry_put: the last frees; does not sleep; NULL is fine. */
+static inline void dentry_put(struct dentry *d)
+{
+	if (d && unlikely(ref_put(&d->refs)))
+		dentry_free(d);
+}
 
 /* A directory's entries, newest first: a new one gets a smaller cookie than all others. */
 struct dir {

@@ -6,6 +6,7 @@
 #include "hal/base/assert.h"
 #include "hal/base/string.h"
 #include "kernel/fs/inode.h"
+#include "kernel/fs/perm.h"
 
 static void walk_move(struct walk *w, struct dentry *to)
 {
@@ -164,7 +165,8 @@ static int walk_step(struct walk *w, const char **p, u32 flags)
 
 	if (!S_ISDIR(w->at->inode->mode))
 		return -ENOTDIR;
-	if ((err = inode_permission(w->at->inode, MAY_EXEC)) < 0)
+	if (unlikely(!perm_by_owner(w->creds, w->at->inode, MAY_EXEC)) &&
+	    (err = inode_permission(w->at->inode, MAY_EXEC)) < 0)
 		return err;
 	n = component_take(p, &w->slash);
 	kind = component_kind(&n);
@@ -216,6 +218,7 @@ int walk_path(struct walk *w, struct dentry *root, struct dentry *start, const c
 {
 	walk_clear(w);
 	w->root = root;
+	w->creds = perm_creds();
 	w->at = *path == '/' ? root : start;
 	w->kind = *path ? LAST_ROOT : LAST_NONE;
 	w->slash = w->must_be_dir = false;

@@ -19,6 +19,7 @@ enum walk_last {
 };
 
 struct walk {
+	const struct creds *creds;         /* of the running process, or NULL: all rights */
 	struct dentry *root;               /* borrowed */
 	struct dentry *at;                 /* counted; where the walk is */
 	struct dentry *parent;             /* WALK_PARENT: counted: the directory of the last component */

@@ -142,6 +142,7 @@ struct poll_set {
 	struct pollfd *fds; /* as ring 3 gave them */
 	u16 *revents;
 	u32 n;
+	bool changed; /* the last pass found what is not in FDS */
 };
 
 static inline u32 pollfd_ask(const struct pollfd *p, struct asker *a)
@@ -156,15 +157,20 @@ static int poll_pass(void *arg, struct poll_table *pt)
 {
 	struct asker a = asker_begin(pt);
 	struct poll_set *s = arg;
-	int ready = 0;
+	const struct pollfd *p = s->fds, *end = p + s->n;
+	u32 ready = 0, changed = 0;
 
-	for (u32 i = 0; i < s->n; i++) {
-		s->revents[i] = pollfd_ask(&s->fds[i], &a);
-		if (s->revents[i]) {
+	for (u16 *revents = s->revents; p < end; p++, revents++) {
+		u16 r = pollfd_ask(p, &a);
+
+		*revents = r;
+		changed |= r ^ (u16)p->revents;
+		if (unlikely(r)) {
 			ready++;
 			a.pt = NULL;
 		}
 	}
+	s->changed = changed;
 	return ready;
 }
 
@@ -188,7 +194,7 @@ static i64 poll_with(uaddr_t user, struct poll_set *s, u64 deadline)
 	if (copyin(s->fds, user, s->n * sizeof(*s->fds)) < 0)
 		return -EFAULT;
 	n = poll_run(poll_pass, s, deadline);
-	if (n >= 0 && revents_out(user, s) < 0)
+	if (n >= 0 && s->changed && revents_out(user, s) < 0)
 		return -EFAULT;
 	return n;
 }
@@ -212,7 +218,7 @@ static i64 poll_user(uaddr_t user, u32 nfds, u64 deadline)
 {
 	struct pollfd fds[POLL_STACK];
 	u16 revents[POLL_STACK];
-	struct poll_set s = {fds, revents, nfds};
+	struct poll_set s = {.fds = fds, .revents = revents, .n = nfds};
 
 	if (nfds > POLL_STACK || nfds > proc_current()->limits[RLIMIT_NOFILE].rlim_cur)
 		return poll_many(user, nfds, deadline);
