@@ -404,15 +404,15 @@ static void pty_close(void)
 
 static long patience; /* us */
 
-/* settle: bytes reach the other end by a worker of the kernel, which on a busy machine may come late: wait until
- * as many are there as we have; ten seconds without is a difference. What
- * shows no difference in number takes time to trust. */
+/* settle: bytes reach the other end by a worker of the kernel: wait until as many are there as we have, the longer
+ * the more often the round was tried before: a busy machine's worker comes late. What shows no difference in number
+ * takes time to trust. */
 static void settle(int fd, u32 want)
 {
 	struct timespec pause = {0, 50000}, rest = {0, patience * 1000};
 	int n = 0;
 
-	for (int i = 0; i < 200000; i++) {
+	for (long i = 0; i < 200 + patience / 4; i++) {
 		if (ioctl(fd, FIONREAD, &n) == 0 && n == (int)want)
 			break;
 		nanosleep(&pause, NULL);
