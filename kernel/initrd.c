@@ -10,7 +10,7 @@
 #include "kernel/proc/proc.h"
 #include "kernel/system.h"
 
-#define STATUS_BAD_ROOT 124
+#define STATUS_BAD_ROOT 123
 #define WORDS_MAX 64
 
 static void unpack(paddr_t where, u64 size, const char *what)
