@@ -8,13 +8,14 @@ ROUNDS = 6
 
 SLACK = 64  # KiB: caches go on filling for some rounds; a page lost by each process is far more
 
-# How much is free after each round. The first one fills most caches; one may find a process that is just
-# ending, so the best of several counts.
+# How much is free after each round. The first one fills most caches; one may find a process that is
+# just ending, so the best of several counts.
 SCRIPT = r"""
 free() { sync; sleep 0.2; awk '/^MemFree/ { print "free=" $2 }' /proc/meminfo; }
 bomb() { i=0; while [ $i -lt 300 ]; do sleep 2 & i=$((i+1)); done; wait; }
 work() { i=0; while [ $i -lt 50 ]; do echo $i | cat | md5sum >/dev/null; i=$((i+1)); done; }
-files() { for i in 1 2 3 4 5; do mkdir /tmp/d; dd if=/dev/zero of=/tmp/d/f bs=64k count=64 2>/dev/null; cp -a /tmp/d /tmp/e; rm -r /tmp/d /tmp/e; done; }
+file() { dd if=/dev/zero of=$1 bs=64k count=64 2>/dev/null; }
+files() { for i in 1 2 3 4 5; do mkdir /tmp/d; file /tmp/d/f; cp -a /tmp/d /tmp/e; rm -r /tmp/[de]; done; }
 n=0; while [ $n -lt ROUNDS ]; do WHAT; free; n=$((n+1)); done
 """
 
@@ -31,7 +32,8 @@ def free_after(t, what, **options):
 
 def settles(t, what, name):
     free = free_after(t, what)
-    t.ok(max(free[3:]) >= max(free[1:3]) - SLACK, f"[P10] {name} leave the free memory where it was", f"KiB free: {free}")
+    t.ok(max(free[3:]) >= max(free[1:3]) - SLACK,
+         f"[P10] {name} leave the free memory where it was", f"KiB free: {free}")
 
 
 def test_many_processes(t):
@@ -50,19 +52,22 @@ def test_fork_bomb(t):
     """Processes that multiply for as long as they are let, ended from outside."""
     with t.boot(timeout=LIMIT) as guest:
         def free():
-            guest.send("sync; sleep 1; awk '/^MemFree/ { print \"free=\" $2 \".\" }' /proc/meminfo\n")
+            guest.send("sleep 1; awk '/^MemFree/ { print \"free=\" $2 \".\" }' /proc/meminfo\n")
             return int(guest.expect(r"free=(\d+)\.", timeout=LIMIT).group(1))
 
         guest.expect(r"# ", timeout=LIMIT)
         guest.send("bombs() { ls -ld /proc/[0-9]* | grep -c nobody; }\n")
-        guest.send("su -s /bin/sh nobody -c 'ulimit -u 300; b() { b & b & sleep 1000; }; b' >/dev/null 2>&1 &\n")
+        guest.send("su -s /bin/sh nobody -c 'ulimit -u 300; b() { b & b & sleep 1000; }; b'"
+                   " >/dev/null 2>&1 &\n")
         before = free()
         guest.send("echo $(bombs) of them.\n")
         count = int(guest.expect(r"\n(\d+) of them\.", timeout=LIMIT).group(1))
-        t.ok(count > 200, "[P10] a fork bomb multiplies, and the shell still answers", f"{count} processes")
+        t.ok(count > 200, "[P10] a fork bomb multiplies, and the shell still answers",
+             f"{count} processes")
         guest.send("until [ $(bombs) = 0 ]; do su -s /bin/sh nobody -c 'kill -9 -1'; done; echo gone\n")
         guest.expect(r"\ngone", timeout=LIMIT)
         after = free()
-        t.ok(after > before + 1000, "[P10] ended, it leaves the memory that it took", f"KiB: {before}, {after}")
+        t.ok(after > before + 1000, "[P10] ended, it leaves the memory that it took",
+             f"KiB: {before}, {after}")
         guest.send("exit 3\n")
         t.equal(guest.finish().status, 3, "[P10] and the machine ends in order")

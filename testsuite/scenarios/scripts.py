@@ -5,7 +5,8 @@ import os
 import subprocess
 import tempfile
 
-SCRIPT = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "scripts/busybox.sh")
+HERE = os.path.dirname(os.path.abspath(__file__))
+SCRIPT = os.path.join(os.path.dirname(HERE), "scripts/busybox.sh")
 BUSYBOX = os.environ.get("BUSYBOX", "/bin/busybox")
 BASH = os.environ.get("BASH_STATIC", "/bin/bash-static")
 LIMIT = 240
@@ -44,7 +45,8 @@ def compare(t, linux, bulkhead, name):
     with tempfile.TemporaryDirectory() as folder:
         want_status, want = on_linux(folder, linux)
     status, got = on_bulkhead(t, bulkhead)
-    change = difflib.unified_diff(want.splitlines(), got.splitlines(), "Linux", "Bulkhead", lineterm="")
+    change = difflib.unified_diff(want.splitlines(), got.splitlines(), "Linux", "Bulkhead",
+                                  lineterm="")
     t.ok(got == want, f"[X1][X6] {name} prints what it prints on Linux", "\n".join(change))
     t.equal(status, want_status, f"[X1] {name} ends as on Linux")
     t.ok(want.count("\n") > 200, "the script says more than two hundred lines")

@@ -35,7 +35,8 @@ def test_flood(t):
         pause(guest, 1)
         t.equal(len(guest.console), held, "[P13] Ctrl-S holds the output")
         guest.send("\x11")
-        t.ok(guest.wait_until(lambda: len(guest.console) > held + 10000, 20), "[P13] Ctrl-Q lets it go on")
+        t.ok(guest.wait_until(lambda: len(guest.console) > held + 10000, 20),
+             "[P13] Ctrl-Q lets it go on")
         guest.send("\x13")
         pause(guest, 1)
         guest.send("\x03")
