@@ -42,6 +42,9 @@ flavour_flags :=
 ifeq ($(FLAVOUR),testing)
 kernel_src += $(sort $(shell find testsuite/kern -name '*.[cS]'))
 flavour_flags += -DBULKHEAD_TESTING -DBULKHEAD_DEBUG
+else
+# A fault in a function that calls no other is then shown without its caller.
+kernel_flags := -momit-leaf-frame-pointer
 endif
 kernel_obj := $(call objects,$(kernel_src))
 
@@ -49,7 +52,7 @@ kernel_obj := $(call objects,$(kernel_src))
 ABI_INCLUDES := -idirafter /usr/include/x86_64-linux-gnu -idirafter /usr/include
 KERNEL_CFLAGS := --target=x86_64-unknown-none-elf -std=gnu11 -O2 -g -I. -MMD -MP \
 	-ffreestanding -fPIE -fvisibility=hidden -fdirect-access-external-data \
-	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-omit-frame-pointer \
+	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-omit-frame-pointer $(kernel_flags) \
 	-fno-asynchronous-unwind-tables -fno-unwind-tables -fno-strict-aliasing \
 	-Wall -Wextra -Werror -Wno-unused-parameter $(flavour_flags) $(ABI_INCLUDES)
 KERNEL_LDFLAGS := -pie --no-dynamic-linker -z text -z separate-code -z max-page-size=4096 \

@@ -7,8 +7,8 @@
 
 struct trapframe;
 
-/* A system call by `syscall` or `int 0x80`; interrupts on. Result into tf->rax. */
-void upcall_syscall(struct trapframe *tf);
+/* A system call by `syscall` or `int 0x80`; interrupts on. => the result, for tf->rax */
+i64 upcall_syscall(struct trapframe *tf);
 
 /* A page fault at ADDR (CR2), interrupts as they were in the interrupted code.
  * => true when it was resolved and the instruction may run again. On false the caller (hal) looks

@@ -13,9 +13,9 @@
 
 #define DR6_SINGLE_STEP BIT(14) /* Intel SDM vol. 3, 17.2.3 */
 
-void upcall_syscall(struct trapframe *tf)
+i64 upcall_syscall(struct trapframe *tf)
 {
-	syscall_dispatch(tf);
+	return syscall_dispatch(tf);
 }
 
 static u32 fault_access(u64 error)

@@ -73,6 +73,7 @@ FUNCTION(syscall_entry)
 	subq	$8, %rsp		/* the ABI wants RSP aligned to 16 at a call */
 	call	upcall_syscall
 	addq	$8, %rsp
+	movq	%rax, TF_RAX(%rsp)
 	cli
 	movq	%gs:PCPU_CURRENT, %rax
 	cmpl	$0, (%rax)		/* current_work() */

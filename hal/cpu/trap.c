@@ -114,7 +114,7 @@ void trap_handle(u32 vector, struct trapframe *tf)
 	if (vector == VEC_SYSCALL) {
 		tf->orig_rax = tf->rax;
 		irq_enable();
-		upcall_syscall(tf);
+		tf->rax = (u64)upcall_syscall(tf);
 		irq_disable();
 	} else if (vector < 32) {
 		exception(vector, tf);

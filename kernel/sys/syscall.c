@@ -97,12 +97,13 @@ static const struct syscall_text texts[] = {
 #undef SYSCALL6
 
 /* Each call that is not there is named once. */
-static i64 syscall_unknown(u32 nr)
+static i64 syscall_unknown(const struct trapframe *tf)
 {
 	static u64 named[8]; /* [atomic] */
+	u64 nr = tf->orig_rax;
 
 	if (nr < ARRAY_SIZE(named) * 64 && !(atomic_or(&named[nr / 64], BIT(nr % 64)) & BIT(nr % 64)))
-		klog(LOG_INFO, "system call %u is not built (%s, pid %d)", nr, thread_current()->name,
+		klog(LOG_INFO, "system call %lu is not built (%s, pid %d)", nr, thread_current()->name,
 		     proc_current()->pid->nr);
 	return -ENOSYS;
 }
@@ -145,9 +146,9 @@ static void trace_enter(char *buf, size_t size, u32 nr, const struct trapframe *
 
 static i64 syscall_call(u32 nr, struct trapframe *tf)
 {
-	if (likely(nr < ARRAY_SIZE(table) && table[nr]))
-		return table[nr](tf);
-	return syscall_unknown(nr);
+	syscall_fn fn = nr < ARRAY_SIZE(table) ? table[nr] : NULL;
+
+	return (fn ? fn : syscall_unknown)(tf);
 }
 
 static i64 syscall_traced(u32 nr, struct trapframe *tf)
@@ -163,15 +164,13 @@ static i64 syscall_traced(u32 nr, struct trapframe *tf)
 	return result;
 }
 
-void syscall_dispatch(struct trapframe *tf)
+i64 syscall_dispatch(struct trapframe *tf)
 {
 	u32 nr = sabotage(number_bits) && tf->orig_rax >> 32 ? ~0U : (u32)tf->orig_rax;
 
 	tf->orig_rax = nr; /* not negative: this frame is of a system call (signal.c) */
 	failalloc_enter();
-	if (unlikely(syscall_trace_all))
-		tf->rax = (u64)syscall_traced(nr, tf);
-	else
-		tf->rax = (u64)syscall_call(nr, tf);
+	i64 result = unlikely(syscall_trace_all) ? syscall_traced(nr, tf) : syscall_call(nr, tf);
 	failalloc_leave();
+	return result;
 }

@@ -29,8 +29,8 @@ typedef uaddr_t ustr_t;
 
 struct trapframe;
 
-/* syscall_dispatch: run the call that TF asks for; the result goes to tf->rax. */
-void syscall_dispatch(struct trapframe *tf);
+/* syscall_dispatch: run the call that TF asks for. => its result, for tf->rax */
+i64 syscall_dispatch(struct trapframe *tf);
 
 /* syscall_trace_all: `trace=syscalls`: print each call to the log as strace would. Set at boot. */
 extern bool syscall_trace_all;
