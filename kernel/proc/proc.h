@@ -86,7 +86,8 @@ struct task {
 	uaddr_t clear_child_tid;     /* [c] */
 	uaddr_t set_child_tid;       /* [c] */
 	uaddr_t robust_list;         /* [c] */
-	u64 restart_deadline;        /* [c] of the sleep that restart_syscall goes on with; 0: none */
+	u64 restart_deadline;        /* [c] of the sleep or poll that restart_syscall goes on with; 0: none */
+	bool restart_poll;           /* [c] it is a poll, with the same arguments */
 	uaddr_t restart_left;        /* [c] where that sleep tells what was left */
 	u64 trap_vector, trap_error, trap_addr; /* [c] of the last exception, for signal frames */
 };

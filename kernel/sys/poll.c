@@ -4,6 +4,7 @@
 #include "hal/time/clock.h"
 #include "kernel/fs/fdtable.h"
 #include "kernel/proc/proc.h"
+#include "kernel/sys/poll.h"
 #include "kernel/sys/syscall.h"
 #include "vm/kmem.h"
 #include "vm/uaccess.h"
@@ -225,9 +226,20 @@ static i64 poll_user(uaddr_t user, u32 nfds, u64 deadline)
 	return poll_with(user, &s, deadline);
 }
 
+i64 poll_until(uaddr_t fds, u32 nfds, u64 deadline)
+{
+	i64 n = poll_user(fds, nfds, deadline);
+
+	if (n != -ERESTARTNOHAND || deadline == CLOCK_NEVER)
+		return n;
+	task_current()->restart_deadline = deadline;
+	task_current()->restart_poll = true;
+	return -ERESTART_RESTARTBLOCK;
+}
+
 i64 sys_poll(uaddr_t fds, u32 nfds, int timeout)
 {
-	return poll_user(fds, nfds, timeout < 0 ? CLOCK_NEVER : deadline_in(timeout * NS_PER_MSEC));
+	return poll_until(fds, nfds, timeout < 0 ? CLOCK_NEVER : deadline_in(timeout * NS_PER_MSEC));
 }
 
 i64 sys_ppoll(uaddr_t fds, u32 nfds, uaddr_t timeout, uaddr_t sigmask, u64 sigsetsize)

@@ -3,6 +3,7 @@
 #include "hal/time/clock.h"
 #include "kernel/abi/capability.h"
 #include "kernel/proc/proc.h"
+#include "kernel/sys/poll.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/sys/usertime.h"
 #include "sched/mutex.h"
@@ -166,6 +167,7 @@ static i64 sleep_relative(u64 deadline, uaddr_t rem)
 			return -EFAULT;
 	}
 	t->restart_deadline = deadline;
+	t->restart_poll = false;
 	t->restart_left = rem;
 	return -ERESTART_RESTARTBLOCK;
 }
@@ -209,6 +211,8 @@ i64 sys_restart_syscall(void)
 	u64 deadline = t->restart_deadline;
 
 	t->restart_deadline = 0;
+	if (deadline && t->restart_poll)
+		return poll_until(UADDR(task_frame(t)->rdi), (u32)task_frame(t)->rsi, deadline);
 	return deadline ? sleep_relative(deadline, t->restart_left) : -EINTR;
 }
 
