@@ -21,7 +21,6 @@
 #include "kernel/initrd.h"
 #include "kernel/proc/proc.h"
 #include "kernel/sys/syscall.h"
-#include "kernel/sys/uts.h"
 #include "kernel/system.h"
 #include "kernel/tty/tty.h"
 #include "sched/thread.h"
@@ -77,7 +76,6 @@ static void keep_symbols(void)
 /* What needs a thread: it may sleep. The first thread of the kernel ends here. */
 static void kernel_init(void *arg)
 {
-	uts_set_cmdline(kernel_cmdline);
 	vfs_init();
 	tty_init();
 	initrd_unpack(&boot);

@@ -12,6 +12,7 @@
 #include "kernel/fs/procfs.h"
 #include "kernel/fs/ramfs.h"
 #include "kernel/sys/uts.h"
+#include "kernel/system.h"
 #include "vm/frame.h"
 #include "vm/kmem.h"
 
@@ -159,7 +160,7 @@ static int version_show(struct seq *s, struct proc_node *n)
 
 static int cmdline_show(struct seq *s, struct proc_node *n)
 {
-	seq_printf(s, "%s\n", uts_cmdline);
+	seq_printf(s, "%s\n", kernel_cmdline);
 	return 0;
 }
 

@@ -8,15 +8,9 @@ const char uts_sysname[] = "Linux";
 const char uts_release[] = "6.1.0-bulkhead";
 const char uts_version[] = "#1 SMP PREEMPT Bulkhead";
 const char uts_machine[] = "x86_64";
-const char *uts_cmdline = "";
 
 static struct spinlock name_lock = SPINLOCK_INIT("hostname", RANK_FILE);
 static char hostname[UTS_NAME_MAX + 1] = "bulkhead"; /* [name_lock] */
-
-void uts_set_cmdline(const char *cmdline)
-{
-	uts_cmdline = cmdline;
-}
 
 void uts_get_hostname(char *buf)
 {

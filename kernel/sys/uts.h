@@ -7,10 +7,6 @@
 
 extern const char uts_sysname[], uts_release[], uts_version[], uts_machine[];
 
-/* uts_cmdline: the kernel's command line. [I] after start; "" until uts_set_cmdline */
-extern const char *uts_cmdline;
-void uts_set_cmdline(const char *cmdline); /* kept as it is, not copied */
-
 /* uts_get_hostname: BUF holds UTS_NAME_MAX + 1 bytes. */
 void uts_get_hostname(char *buf);
 int uts_set_hostname(const char *name, size_t len); /* => 0; -EINVAL (too long) */
