@@ -1,3 +1,4 @@
+/* Reading cpio archives: every length and offset is checked against what is left before it is used. */
 #include "kernel/fs/cpio.h"
 #include "hal/base/string.h"
 #include "kernel/abi/errno.h"

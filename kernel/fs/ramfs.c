@@ -487,6 +487,25 @@ static int ramfs_resize(struct inode *i, u64 size)
 	return 0;
 }
 
+/* ramfs_allocate: by pages, until done or a signal comes. */
+static int ramfs_allocate(struct inode *i, u64 start, u64 end, bool clear)
+{
+	paddr_t pa;
+	int err = 0;
+
+	for (u64 at = start, next; at < end && !err; at = next) {
+		next = MIN(end, ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE);
+		if (clear)
+			ramfs_clear(i->object, at, next);
+		else if ((err = page_for_write(i->object, at >> PAGE_SHIFT, &pa)) == 0)
+			frame_put(pa);
+		if (thread_interrupted(WAIT_INTERRUPTIBLE))
+			err = -EINTR;
+	}
+	ramfs_count_pages(i);
+	return err;
+}
+
 static int ramfs_object(struct file *f, struct vmobject **ret)
 {
 	inode_accessed(f->inode);
@@ -525,6 +544,7 @@ const struct inode_ops ramfs_dir_ops = {
 
 const struct inode_ops ramfs_file_ops = {
         .resize = ramfs_resize,
+        .allocate = ramfs_allocate,
         .drop = ramfs_drop_file,
 };
 

@@ -1,3 +1,4 @@
+/* Text that grows while it is written. */
 #include "kernel/fs/seq.h"
 #include "hal/base/printf.h"
 #include "hal/base/string.h"

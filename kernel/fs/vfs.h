@@ -134,6 +134,9 @@ struct inode_ops {
 	int (*tmpfile)(struct dentry *dir, u32 mode, struct dentry **ret);
 	/* resize: truncate; inode->lock held, fs_lock not. => 0 or an error */
 	int (*resize)(struct inode *i, u64 size);
+	/* allocate: bytes [START, END), which lie within the object, have memory; CLEAR: or read as zeroes.
+	 * inode->lock held. => 0; -ENOSPC; -ENOMEM; -EINTR */
+	int (*allocate)(struct inode *i, u64 start, u64 end, bool clear);
 	/* stat: fill in what is made up (sizes, times) before inode's fields are read. May be NULL. */
 	void (*stat)(struct inode *i);
 	/* drop: the last reference has gone; free what private holds. May not sleep. May be NULL. */

@@ -5,11 +5,7 @@
 #include "kernel/fs/file.h"
 #include "kernel/fs/inode.h"
 #include "kernel/fs/perm.h"
-#include "kernel/fs/ramfs.h"
 #include "kernel/sys/path.h"
-#include "vm/frame.h"
-#include "hal/base/dmap.h"
-#include "hal/base/string.h"
 
 /* A change, to be made to the file of a path or of a descriptor, with fs_lock held. */
 struct change {
@@ -271,47 +267,6 @@ i64 sys_ftruncate(int fd, i64 length)
 	return err;
 }
 
-/* page_clear: bytes [FROM, TO) of one page; a hole is clear. */
-static void page_clear(struct vmobject *o, u64 from, u64 to)
-{
-	paddr_t pa;
-
-	if (object_page(o, from >> PAGE_SHIFT, false, &pa) < 0)
-		return;
-	memset((char *)phys_to_virt(pa) + (from & PAGE_MASK), 0, to - from);
-	frame_put(pa);
-}
-
-/* page_fill: page of byte FROM has a frame. */
-static int page_fill(struct vmobject *o, u64 from)
-{
-	paddr_t pa;
-	int err = object_page(o, from >> PAGE_SHIFT, false, &pa);
-
-	if (err == -ENOENT)
-		err = ramfs_space() ? object_page(o, from >> PAGE_SHIFT, true, &pa) : -ENOSPC;
-	if (!err)
-		frame_put(pa);
-	return err;
-}
-
-/* fallocate_range: by pages, until done or a signal comes. inode->lock held; the object reaches to END. */
-static int fallocate_range(struct inode *i, u64 start, u64 end, bool clear)
-{
-	int err = 0;
-
-	for (u64 at = start, next; at < end && !err; at = next) {
-		next = MIN(end, ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE);
-		if (clear)
-			page_clear(i->object, at, next);
-		else
-			err = page_fill(i->object, at);
-		if (thread_interrupted(WAIT_INTERRUPTIBLE))
-			err = -EINTR;
-	}
-	return err;
-}
-
 static int fallocate_locked(struct inode *i, int mode, u64 start, u64 end)
 {
 	bool clear = mode & (FALLOC_FL_PUNCH_HOLE | FALLOC_FL_ZERO_RANGE), keep = mode & FALLOC_FL_KEEP_SIZE;
@@ -323,7 +278,7 @@ static int fallocate_locked(struct inode *i, int mode, u64 start, u64 end)
 	if (!err && end > i->size && !keep)
 		err = i->ops->resize(i, end);
 	if (!err && start < stop)
-		err = fallocate_range(i, start, stop, clear);
+		err = i->ops->allocate(i, start, stop, clear);
 	inode_touch(i, TOUCH_MTIME | TOUCH_CTIME);
 	return err;
 }
@@ -336,7 +291,7 @@ static i64 fallocate_file(struct file *f, int mode, u64 start, u64 end)
 		return -EBADF;
 	if (S_ISFIFO(f->inode->mode))
 		return -ESPIPE;
-	if (!S_ISREG(f->inode->mode) || !f->inode->ops->resize)
+	if (!S_ISREG(f->inode->mode) || !f->inode->ops->allocate)
 		return S_ISDIR(f->inode->mode) ? -EISDIR : -ENODEV;
 	mutex_lock(&f->inode->lock);
 	err = fallocate_locked(f->inode, mode, start, end);
