@@ -185,7 +185,7 @@ $(BUILD)/bulkhead.img: $(BUILD)/BOOTX64.EFI $(esp_files) testsuite/lib/mkimage.p
 
 # --- goals ----------------------------------------------------------------------------------------
 
-.PHONY: all image release testing run test check format sabotage fuzz fuzz-syscalls bench-boot screenshot gdb help clean deps
+.PHONY: all image release testing run test check format sabotage fuzz fuzz-syscalls bench-boot screenshot gdb help clean deps root
 image: $(BUILD)/bulkhead.img
 
 flavour = +$(Q)$(MAKE) BUILD=$(BUILD)/$(1) FLAVOUR=$(1) image
@@ -202,9 +202,11 @@ make                 both flavours: build/release and build/testing, each with B
 make run             boot it in QEMU; this terminal becomes its console (Ctrl-] stops the machine)
 make run CMD='...'   run one shell command line, print what it prints, end with its status
                      (./testsuite/boot CMD='...' gives the status itself)
-    ROOT=folder      laid over the root file system
+    ROOT=folder      laid over the root file system   (make root fills one)
     MEM= SMP= CPU= ACCEL= APPEND= QEMUFLAGS= TIMEOUT= ICOUNT=1 VERBOSE=1 LOG=file
                      see ./testsuite/boot --help
+make root PKGS='coreutils procps' OUT=folder
+                     Debian's own packages, with all that they need, unpacked for ROOT=
 make test            everything: host, guest, scenarios   (TESTS='host/* guest' for some)
 make sabotage        break each protection: the test that guards it must go red
 make check           format, who includes whom, static analysis
@@ -239,6 +241,11 @@ run: release
 test check gdb: export DEVELOP := 1
 test: testing
 	@./testsuite/run -b $(BUILD)/testing $(TESTS)
+
+PKGS ?=
+OUT ?= $(BUILD)/root
+root:
+	@CACHE=$(BUILD)/packages ./testsuite/debian-root $(OUT) $(PKGS)
 
 .PHONY: bench-program
 bench-program: $(bench)
