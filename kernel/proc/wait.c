@@ -1,4 +1,4 @@
-/* wait4: what a parent learns of its children. */
+/* wait4 and waitid: what a parent learns of its children. */
 #include "hal/base/string.h"
 #include "kernel/proc/proc.h"
 #include "kernel/proc/wait.h"
@@ -13,11 +13,9 @@ struct report {
 
 static bool selects(const struct wait_request *w, const struct proc *c)
 {
-	if (w->pid > 0 && c->pid->nr != w->pid)
+	if (w->which == P_PID && c->pid->nr != w->nr)
 		return false;
-	if (w->pid < -1 && c->group->nr != -w->pid)
-		return false;
-	if (w->pid == 0 && c->group != proc_current()->group)
+	if (w->which == P_PGID && c->group->nr != (w->nr ? w->nr : proc_current()->group->nr))
 		return false;
 	bool clone_child = c->exit_signal != SIGCHLD;
 	return (w->options & __WALL) || clone_child == !!(w->options & __WCLONE);

@@ -4,12 +4,13 @@
 #include "kernel/abi/linux.h"
 
 struct wait_request {
-	int pid;     /* as wait4's: > 0 one child, 0 own group, -1 any, < -1 a group */
+	u32 which;   /* P_ALL, P_PID, P_PGID */
+	pid_t nr;    /* of the child, of the group; 0: the caller's own group */
 	u32 options; /* WEXITED WUNTRACED WCONTINUED WNOHANG WNOWAIT __WALL __WCLONE */
 };
 
 struct wait_result {
-	int status;
+	int status; /* as wait4 tells it */
 	u32 uid;
 	struct rusage usage;
 };

@@ -99,7 +99,11 @@ i64 sys_exit_group(int status)
 
 i64 sys_wait4(int pid, uaddr_t wstatus, int options, uaddr_t rusage)
 {
-	struct wait_request w = {.pid = pid, .options = (u32)options | WEXITED};
+	struct wait_request w = {.which = pid == -1 ? P_ALL
+	                                  : pid > 0 ? P_PID
+	                                            : P_PGID,
+	                         .nr = pid < 0 ? -pid : pid,
+	                         .options = (u32)options | WEXITED};
 	struct wait_result r;
 	i64 found;
 
@@ -115,6 +119,58 @@ i64 sys_wait4(int pid, uaddr_t wstatus, int options, uaddr_t rusage)
 	if (rusage.va && copyout(rusage, &r.usage, sizeof(r.usage)) < 0)
 		return -EFAULT;
 	return found;
+}
+
+/* child_info: wait4's status as waitid's siginfo. */
+static void child_info(pid_t pid, const struct wait_result *r, siginfo_t *info)
+{
+	int status = r->status;
+
+	info->si_signo = SIGCHLD;
+	info->si_pid = pid;
+	info->si_uid = r->uid;
+	if (status == 0xffff) {
+		info->si_code = CLD_CONTINUED;
+		info->si_status = SIGCONT;
+	} else if ((status & 0xff) == 0x7f) {
+		info->si_code = CLD_STOPPED;
+		info->si_status = status >> 8;
+	} else if (status & 0x7f) {
+		info->si_code = status & 0x80 ? CLD_DUMPED : CLD_KILLED;
+		info->si_status = status & 0x7f;
+	} else {
+		info->si_code = CLD_EXITED;
+		info->si_status = status >> 8;
+	}
+}
+
+i64 sys_waitid(int which, int nr, uaddr_t ret_info, int options, uaddr_t rusage)
+{
+	struct wait_request w = {.which = (u32)which, .nr = nr, .options = (u32)options};
+	struct wait_result r;
+	siginfo_t info = {0};
+	i64 found;
+
+	if (options &
+	    ~(WNOHANG | WNOWAIT | WEXITED | WSTOPPED | WCONTINUED | __WALL | __WCLONE | __WNOTHREAD))
+		return -EINVAL;
+	if (!(options & (WEXITED | WSTOPPED | WCONTINUED)))
+		return -EINVAL;
+	if (which != P_ALL && which != P_PGID && which != P_PID)
+		return -EINVAL;
+	if ((which == P_PID && nr <= 0) || (which == P_PGID && nr < 0))
+		return -EINVAL;
+	found = proc_wait(&w, &r);
+	if (found < 0)
+		return found;
+	if (found > 0)
+		child_info((pid_t)found, &r, &info);
+	if (found > 0 && rusage.va && copyout(rusage, &r.usage, sizeof(r.usage)) < 0)
+		return -EFAULT;
+	/* No more of it than Linux writes: what comes behind si_status stays the caller's. */
+	if (ret_info.va && copyout(ret_info, &info, offsetof(siginfo_t, si_status) + sizeof(int)) < 0)
+		return -EFAULT;
+	return 0;
 }
 
 i64 sys_getpid(void)
