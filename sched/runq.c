@@ -108,8 +108,10 @@ bool thread_wake(struct thread *t)
 void thread_interrupt(struct thread *t, bool kill)
 {
 	atomic_or(&t->cpu.work, kill ? WORK_SIGNAL | WORK_KILL : WORK_SIGNAL);
+	/* One that is not asleep yet sees its work before it sleeps (waitq_prepare, waitq_block). */
+	bool asleep = atomic_load(&t->state) == THREAD_ASLEEP;
 	u32 how = atomic_load(&t->wait_how);
-	if (how == WAIT_INTERRUPTIBLE || (kill && how == WAIT_KILLABLE))
+	if (asleep && (how == WAIT_INTERRUPTIBLE || (kill && how == WAIT_KILLABLE)))
 		thread_wake(t);
 	cpu_send_resched(t->last_cpu);
 }

@@ -2,6 +2,7 @@
 #include "vm/uaccess.h"
 #include "hal/base/sabotage.h"
 #include "hal/base/string.h"
+#include "hal/cpu/fpu.h"
 #include "hal/cpu/spinlock.h"
 #include "hal/cpu/usercopy.h"
 #include "vm/pmap.h"
@@ -63,6 +64,18 @@ int user_cas32(uaddr_t p, u32 expect, u32 desired, u32 *ret_old)
 {
 	might_sleep();
 	return user_range_ok(p, 4) && usercopy_cas32(p.va, expect, desired, ret_old) == 0 ? 0 : -EFAULT;
+}
+
+int user_fpu_save(uaddr_t to)
+{
+	might_sleep();
+	return user_range_ok(to, fpu_size()) && fpu_save_user(to.va) == 0 ? 0 : -EFAULT;
+}
+
+int user_fpu_restore(uaddr_t from, bool extended)
+{
+	might_sleep();
+	return user_range_ok(from, fpu_size()) && fpu_restore_user(from.va, extended) == 0 ? 0 : -EFAULT;
 }
 
 /* --- uio --- */

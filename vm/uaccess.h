@@ -23,6 +23,10 @@ bool user_range_ok(uaddr_t p, size_t n);
 int user_load32(uaddr_t p, u32 *ret) __must_check;
 int user_cas32(uaddr_t p, u32 expect, u32 desired, u32 *ret_old) __must_check;
 
+/* The running program's extended state (hal/cpu/fpu.h), of fpu_size bytes. */
+int user_fpu_save(uaddr_t to) __must_check;
+int user_fpu_restore(uaddr_t from, bool extended) __must_check;
+
 /* struct uio: where the bytes of a read or write go or come from: kernel memory, one user range, or a list of
  * user ranges (the array itself is kernel memory, already checked). Files move bytes only by uio_in, uio_out.
  */

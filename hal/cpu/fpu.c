@@ -2,12 +2,13 @@
 #include "hal/cpu/fpu.h"
 #include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
+#include "hal/cpu/usercopy.h"
 
 #define FXSAVE_SIZE 512
 #define XSAVE_HEADER 512 /* offset of XSTATE_BV (Intel SDM vol. 1, 13.4.2) */
+#define XSAVE_HEADER_SIZE 64
 #define MXCSR_OFFSET 24
 #define MXCSR_DEFAULT 0x1f80
-#define MXCSR_VALID 0xffff
 #define FCW_DEFAULT 0x37f
 
 size_t fpu_size(void)
@@ -17,11 +18,13 @@ size_t fpu_size(void)
 
 void fpu_init_area(void *area)
 {
-	memset(area, 0, fpu_size());
+	if (cpu_features
+	            .xcr0) /* a header that gives nothing: all is initial but MXCSR, which is always read */
+		memset(area + XSAVE_HEADER, 0, XSAVE_HEADER_SIZE);
+	else
+		memset(area, 0, FXSAVE_SIZE);
 	*(u16 *)area = FCW_DEFAULT;
 	*(u32 *)(area + MXCSR_OFFSET) = MXCSR_DEFAULT;
-	if (cpu_features.xcr0)
-		*(u64 *)(area + XSAVE_HEADER) = 3; /* x87 and SSE are given, the rest is initial */
 }
 
 void fpu_save(void *area)
@@ -59,12 +62,12 @@ u32 fpu_exceptions(bool simd)
 	return status & ~control & 0x3f;
 }
 
-void fpu_sanitize(void *area)
+int fpu_save_user(u64 to)
 {
-	*(u32 *)(area + MXCSR_OFFSET) &= MXCSR_VALID;
-	if (!cpu_features.xcr0)
-		return;
-	u64 *header = area + XSAVE_HEADER;
-	header[0] &= cpu_features.xcr0;
-	memset(&header[1], 0, 56); /* XCOMP_BV and the reserved words */
+	return cpu_features.xcr0 ? usercopy_xsave(to, cpu_features.xcr0) : usercopy_fxsave(to);
+}
+
+int fpu_restore_user(u64 from, bool extended)
+{
+	return extended ? usercopy_xrstor(from, cpu_features.xcr0) : usercopy_fxrstor(from);
 }

@@ -8,7 +8,8 @@
 /* fpu_size: bytes of one area; areas are 64-byte aligned. */
 size_t fpu_size(void);
 
-/* fpu_init_area: the state of a fresh program (System V ABI 3.4.1: x87 0x37f, MXCSR 0x1f80). */
+/* fpu_init_area: the state of a fresh program (System V ABI 3.4.1: x87 0x37f, MXCSR 0x1f80). Bytes that no component
+ * is read from stay as they are: an area as a whole is nothing to show to ring 3. */
 void fpu_init_area(void *area);
 
 /* Preemption off for both. */
@@ -19,5 +20,8 @@ void fpu_restore(const void *area);
  * status word (Intel SDM vol. 1, 8.1.3), or of MXCSR (10.2.3). */
 u32 fpu_exceptions(bool simd);
 
-/* fpu_sanitize: make an area that ring 3 wrote loadable without a fault (reserved bits cleared). */
-void fpu_sanitize(void *area);
+/* fpu_save_user, fpu_restore_user: the running program's registers straight to an area of ring 3, or from one that holds
+ * anything: what the CPU does not load is a fault like any other. Only vm/uaccess.c calls these. Not EXTENDED: only x87
+ * and SSE, in FXSAVE's form. => 0, or -1 on a fault, some components then loaded */
+int fpu_save_user(u64 to);
+int fpu_restore_user(u64 from, bool extended);

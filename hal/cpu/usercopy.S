@@ -91,6 +91,27 @@ FUNCTION(usercopy_cas32)
 	EXTABLE(1b, 2b)
 END(usercopy_cas32)
 
+/* usercopy_xsave(area, components), ...: extended state to or from ring 3's memory => 0 or -1 */
+.macro FPU_ACCESS name, insn
+FUNCTION(\name)
+	movl	%esi, %eax
+	movq	%rsi, %rdx
+	shrq	$32, %rdx
+	USER_ACCESS_BEGIN
+1:	\insn	(%rdi)
+	xorl	%eax, %eax
+2:	USER_ACCESS_END
+	ret
+3:	movl	$-1, %eax
+	jmp	2b
+	EXTABLE(1b, 3b)
+END(\name)
+.endm
+	FPU_ACCESS usercopy_xsave, xsave64
+	FPU_ACCESS usercopy_xrstor, xrstor64
+	FPU_ACCESS usercopy_fxsave, fxsave64
+	FPU_ACCESS usercopy_fxrstor, fxrstor64
+
 /* probe_read64(addr, ret) => 0 or -1: a word of the kernel's own space that may not be mapped */
 FUNCTION(probe_read64)
 	xorl	%eax, %eax

@@ -17,6 +17,12 @@ isize_t usercopy_string(char *dst, u64 src, size_t n);
 int usercopy_load32(u64 src, u32 *ret);
 int usercopy_cas32(u64 dst, u32 expect, u32 desired, u32 *ret_old);
 
+/* Extended state (fpu.c). => 0, or -1 on a fault */
+int usercopy_xsave(u64 dst, u64 components);
+int usercopy_xrstor(u64 src, u64 components);
+int usercopy_fxsave(u64 dst);
+int usercopy_fxrstor(u64 src);
+
 /* usercopy_fixup: the place to go on at when the instruction at RIP faults. => 0 when there is none
  */
 u64 usercopy_fixup(u64 rip);

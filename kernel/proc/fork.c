@@ -139,9 +139,8 @@ static void copy_registers(struct task *t, const struct clone_request *req)
 
 	preempt_disable();
 	cpu_save_selectors(&t->thread.selectors);
-	fpu_save(me->thread.fpu);
+	fpu_save(t->thread.fpu);
 	preempt_enable();
-	memcpy(t->thread.fpu, me->thread.fpu, fpu_size());
 	*tf = *task_frame(me);
 	tf->rax = sabotage(fork_result) ? tf->rax : 0;
 	if (req->stack)

@@ -5,12 +5,10 @@
 #include "hal/cpu/fpu.h"
 #include "hal/cpu/cpu.h"
 #include "kernel/proc/proc.h"
-#include "vm/kmem.h"
 #include "vm/uaccess.h"
 
 #define RED_ZONE 128        /* below RSP, belongs to the interrupted function */
 #define SW_BYTES_OFFSET 464 /* of struct _fpx_sw_bytes in an FXSAVE area */
-#define FXSAVE_SIZE 512
 
 struct rt_sigframe {
 	u64 return_address;
@@ -23,68 +21,58 @@ static bool on_altstack(const struct task *t, u64 sp)
 	return sp - 1 - (u64)t->altstack.ss_sp < t->altstack.ss_size;
 }
 
+/* context_fill: every field of C, which goes to ring 3. */
 static void context_fill(struct sigcontext *c, const struct trapframe *tf, const struct task *t, u64 mask,
                          u64 fp)
 {
-	*c = (struct sigcontext){
-	        .r8 = tf->r8,
-	        .r9 = tf->r9,
-	        .r10 = tf->r10,
-	        .r11 = tf->r11,
-	        .r12 = tf->r12,
-	        .r13 = tf->r13,
-	        .r14 = tf->r14,
-	        .r15 = tf->r15,
-	        .rdi = tf->rdi,
-	        .rsi = tf->rsi,
-	        .rbp = tf->rbp,
-	        .rbx = tf->rbx,
-	        .rdx = tf->rdx,
-	        .rax = tf->rax,
-	        .rcx = tf->rcx,
-	        .rsp = tf->rsp,
-	        .rip = tf->rip,
-	        .eflags = tf->rflags,
-	        .cs = (u16)tf->cs,
-	        .ss = (u16)tf->ss,
-	        .err = t->trap_error,
-	        .trapno = t->trap_vector,
-	        .oldmask = mask,
-	        .cr2 = t->trap_addr,
-	        .fpstate = (struct _fpstate *)fp,
-	};
+	c->r8 = tf->r8;
+	c->r9 = tf->r9;
+	c->r10 = tf->r10;
+	c->r11 = tf->r11;
+	c->r12 = tf->r12;
+	c->r13 = tf->r13;
+	c->r14 = tf->r14;
+	c->r15 = tf->r15;
+	c->rdi = tf->rdi;
+	c->rsi = tf->rsi;
+	c->rbp = tf->rbp;
+	c->rbx = tf->rbx;
+	c->rdx = tf->rdx;
+	c->rax = tf->rax;
+	c->rcx = tf->rcx;
+	c->rsp = tf->rsp;
+	c->rip = tf->rip;
+	c->eflags = tf->rflags;
+	c->cs = (u16)tf->cs;
+	c->gs = 0;
+	c->fs = 0;
+	c->ss = (u16)tf->ss;
+	c->err = t->trap_error;
+	c->trapno = t->trap_vector;
+	c->oldmask = mask;
+	c->cr2 = t->trap_addr;
+	c->fpstate = (struct _fpstate *)fp;
+	memset(c->reserved1, 0, sizeof(c->reserved1));
 }
 
 /* fpu_push: the extended state to ring 3 at FP; what FXSAVE leaves free tells how much there is. */
-static int fpu_push(struct task *t, u64 fp)
+static int fpu_push(u64 fp)
 {
-	size_t size = fpu_size();
-	u32 magic2 = FP_XSTATE_MAGIC2;
-	struct _fpx_sw_bytes sw = {
-	        .magic1 = FP_XSTATE_MAGIC1,
-	        .extended_size = (u32)size + sizeof(magic2),
-	        .xfeatures = cpu_features.xcr0,
-	        .xstate_size = (u32)size,
+	u32 size = (u32)fpu_size(), magic2 = FP_XSTATE_MAGIC2;
+	struct {
+		struct _fpx_sw_bytes sw;
+		u64 header[8]; /* XSAVE writes the first word only, XRSTOR wants the others to be zero */
+	} between = {
+	        .sw = {.magic1 = FP_XSTATE_MAGIC1,
+	               .extended_size = size + sizeof(magic2),
+	               .xfeatures = cpu_features.xcr0,
+	               .xstate_size = size},
 	};
 
-	preempt_disable();
-	fpu_save(t->thread.fpu);
-	preempt_enable();
-	if (copyout(UADDR(fp), t->thread.fpu, size) < 0)
+	if (cpu_features.xcr0 && (copyout(UADDR(fp + SW_BYTES_OFFSET), &between, sizeof(between)) < 0 ||
+	                          copyout(UADDR(fp + size), &magic2, sizeof(magic2)) < 0))
 		return -EFAULT;
-	if (!cpu_features.xcr0)
-		return 0;
-	if (copyout(UADDR(fp + SW_BYTES_OFFSET), &sw, sizeof(sw)) < 0)
-		return -EFAULT;
-	return copyout(UADDR(fp + size), &magic2, sizeof(magic2));
-}
-
-static void fpu_load(struct task *t, const void *area)
-{
-	preempt_disable();
-	memcpy(t->thread.fpu, area, fpu_size());
-	fpu_restore(t->thread.fpu);
-	preempt_enable();
+	return user_fpu_save(UADDR(fp));
 }
 
 /* A handler starts with a fresh state, as a program does. */
@@ -115,12 +103,14 @@ int signal_frame_push(struct trapframe *tf, const struct sigaction *sa, const si
 	/* It must fit: what lies below an alternate stack is not the stack's. */
 	if ((on_altstack(t, top) || on_altstack(t, tf->rsp)) && !on_altstack(t, sp + 1))
 		return -EFAULT;
-	if (!(sa->sa_flags & SA_RESTORER) || fpu_push(t, fp) < 0)
+	if (!(sa->sa_flags & SA_RESTORER) || fpu_push(fp) < 0)
 		return -EFAULT;
-	memset(&f, 0, sizeof(f));
 	f.return_address = (u64)sa->sa_restorer;
+	f.uc.uc_link = NULL;
 	f.uc.uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (cpu_features.xcr0 ? UC_FP_XSTATE : 0);
-	f.uc.uc_stack = t->altstack;
+	memset(&f.uc.uc_stack, 0, sizeof(f.uc.uc_stack)); /* it has a hole */
+	f.uc.uc_stack.ss_sp = t->altstack.ss_sp;
+	f.uc.uc_stack.ss_size = t->altstack.ss_size;
 	f.uc.uc_stack.ss_flags = t->altstack.ss_flags & SS_DISABLE ? SS_DISABLE
 	                         : on_altstack(t, tf->rsp)         ? SS_ONSTACK
 	                                                           : 0;
@@ -171,35 +161,15 @@ static void context_take(struct trapframe *tf, const struct sigcontext *c)
 /* fpu_pop: the extended state from ring 3 at FP; 0: a fresh one. */
 static int fpu_pop(struct task *t, u64 fp)
 {
-	size_t size = fpu_size();
 	struct _fpx_sw_bytes sw;
-	u8 *area;
-	int err = -EFAULT;
 
-	if (!fp) {
-		fpu_reset(t);
-		return 0;
-	}
-	area = kmalloc(MAX(size, 2048UL));
-	if (!area)
-		return -ENOMEM;
-	if (copyin(area, UADDR(fp), FXSAVE_SIZE) == 0) {
-		memcpy(&sw, area + SW_BYTES_OFFSET, sizeof(sw));
-		bool extended = cpu_features.xcr0 && sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size == size;
-
-		memset(area + FXSAVE_SIZE, 0, size - FXSAVE_SIZE);
-		if (!extended && cpu_features.xcr0)
-			*(u64 *)(area + FXSAVE_SIZE) = 3; /* only x87 and SSE were given */
-		if (!extended ||
-		    copyin(area + FXSAVE_SIZE, UADDR(fp + FXSAVE_SIZE), size - FXSAVE_SIZE) == 0) {
-			fpu_sanitize(area);
-			err = 0;
-		}
-	}
-	if (!err)
-		fpu_load(t, area);
-	kfree(area);
-	return err;
+	if (fp && copyin(&sw, UADDR(fp + SW_BYTES_OFFSET), sizeof(sw)) < 0)
+		return -EFAULT;
+	bool extended =
+	        fp && cpu_features.xcr0 && sw.magic1 == FP_XSTATE_MAGIC1 && sw.xstate_size == fpu_size();
+	if (!extended)
+		fpu_reset(t); /* what FXSAVE's form does not have is initial */
+	return fp ? user_fpu_restore(UADDR(fp), extended) : 0;
 }
 
 i64 sys_rt_sigreturn(void)
@@ -209,7 +179,8 @@ i64 sys_rt_sigreturn(void)
 	struct rt_sigframe f;
 	u64 sp = tf->rsp - 8; /* the handler's RET took the return address */
 
-	if (copyin(&f, UADDR(sp), sizeof(f)) < 0 || fpu_pop(t, (u64)f.uc.uc_mcontext.fpstate) < 0) {
+	if (copyin(&f, UADDR(sp), offsetof(struct rt_sigframe, info)) < 0 ||
+	    fpu_pop(t, (u64)f.uc.uc_mcontext.fpstate) < 0) {
 		signal_fault(SIGSEGV, SI_KERNEL, 0);
 		return 0;
 	}

@@ -87,30 +87,33 @@ static int queue_put(struct sigqueue *q, const siginfo_t *info, struct siginfo_e
 	return 0;
 }
 
+/* queue_find: the oldest entry of SIG after E (the head: of all). => NULL: none */
+static struct siginfo_entry *queue_find(const struct sigqueue *q, const struct list *after, int sig)
+{
+	for (struct list *l = after->next; l != &q->infos; l = l->next) {
+		struct siginfo_entry *e = list_entry(l, struct siginfo_entry, link);
+
+		if (e->info.si_signo == sig)
+			return e;
+	}
+	return NULL;
+}
+
 /* queue_take: the details of SIG, which is pending. */
 static void queue_take(struct sigqueue *q, int sig, siginfo_t *ret)
 {
-	struct siginfo_entry *e, *next;
-	bool found = false, more = false;
+	struct siginfo_entry *e = queue_find(q, &q->infos, sig);
 
-	memset(ret, 0, sizeof(*ret));
-	ret->si_signo = sig;
-	ret->si_code = SI_KERNEL;
-	list_for_each_safe (e, next, &q->infos, link) {
-		if (e->info.si_signo != sig)
-			continue;
-		if (found) {
-			more = true;
-			break;
-		}
-		found = true;
-		*ret = e->info;
-		list_remove(&e->link);
-		q->count--;
-		kmem_cache_free(entry_cache, e);
-	}
-	if (!more)
+	if (!e || !queue_find(q, &e->link, sig))
 		q->set &= ~SIGMASK(sig);
+	if (!e) { /* memory was out when it was sent */
+		*ret = (siginfo_t){.si_signo = sig, .si_code = SI_KERNEL};
+		return;
+	}
+	*ret = e->info;
+	list_remove(&e->link);
+	q->count--;
+	kmem_cache_free(entry_cache, e);
 }
 
 /* --- what an action comes to --- */
@@ -533,6 +536,10 @@ static bool act(struct trapframe *tf, int sig, const siginfo_t *info)
 static void end_if_asked(struct task *t)
 {
 	struct proc *p = t->proc;
+
+	/* Who sets these asks for it afterwards (signal_end_tasks): it is not missed. */
+	if (!read_once(p->group_exit) && !read_once(p->exec_task))
+		return;
 	bool on = signal_lock(p->sighand);
 	bool group = p->group_exit, exec = p->exec_task && p->exec_task != t;
 	int status = p->exit_code;
@@ -560,13 +567,8 @@ void signal_deliver(struct trapframe *tf)
 		sig = signal_take(~t->sig_blocked, &info);
 		if (!sig)
 			break;
-		if (act(tf, sig, &info)) {
-			bool on = signal_lock(t->proc->sighand);
-
-			recheck(t); /* G2: the others, after this handler's first instruction is set up */
-			signal_unlock(t->proc->sighand, on);
-			return;
-		}
+		if (act(tf, sig, &info))
+			return; /* others come before the handler's first instruction: its mask was set (G2) */
 	}
 	restart(tf, NULL);
 	if (t->sig_restore) {

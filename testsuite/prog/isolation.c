@@ -559,6 +559,55 @@ TEST(garbled_vector_state, "[I4] a signal frame with garbage as its SSE state: t
 	IS(CHILD(_exit(4)), EXITED(4));
 }
 
+static u32 spoiled; /* which field on_spoiled spoils */
+
+/* One field after another of what XRSTOR checks (Intel SDM vol. 1, 13.8), and of what tells where it lies. */
+static void on_spoiled(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+	u8 *fp = (u8 *)uc->uc_mcontext.fpregs;
+	u64 *header = (u64 *)(fp + 512);
+
+	(void)sig;
+	(void)info;
+	switch (spoiled) {
+	case 0:
+		header[0] = ~0UL; /* components that there are not */
+		break;
+	case 1:
+		header[1] = 1; /* a compacted form of components that are not given */
+		break;
+	case 2:
+		header[2] = 1; /* reserved */
+		break;
+	case 3:
+		uc->uc_mcontext.fpregs = (void *)opaque(PAGE);
+		break;
+	case 4:
+		uc->uc_mcontext.fpregs = (void *)opaque(0xffffffff80000000);
+		break;
+	case 5:
+		uc->uc_mcontext.fpregs = (void *)opaque(0x7fffffffffc0);
+		break;
+	case 6:
+		uc->uc_mcontext.fpregs = (void *)opaque(0x8000000000000000);
+		break;
+	case 7:
+		uc->uc_mcontext.fpregs = (void *)(fp + 8);
+		break;
+	}
+}
+
+TEST(spoiled_vector_state, "[I4] a signal frame whose extended state the CPU refuses or cannot read: SIGSEGV")
+{
+	struct sigaction act = {.sa_sigaction = on_spoiled, .sa_flags = SA_SIGINFO};
+	u32 eax = 1, ebx, ecx, edx;
+
+	__asm__ volatile("cpuid" : "+a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx));
+	for (spoiled = ecx & 1U << 27 ? 0 : 3; spoiled < 8; spoiled++) /* OSXSAVE: there is a header */
+		IS(CHILD(sigaction(SIGUSR1, &act, NULL); raise(SIGUSR1)), KILLED(SIGSEGV));
+}
+
 TEST(syscall_at_the_end, "[I4] a system call as the last instruction of user space")
 {
 	u8 *p = mmap((void *)0x7fffffffe000, PAGE, PROT_READ | PROT_WRITE,

@@ -1023,6 +1023,54 @@ TEST(registers_kept, "[I5] general, SSE and x87 registers and flags survive a ha
 	CHECK(x87 > 3.14159 && x87 < 3.1416);
 }
 
+static u8 xmm_found[16];
+
+/* The handler finds fresh registers, and leaves a frame without extended state but for x87 and SSE. */
+static void on_plain_frame(int sig, siginfo_t *info, void *context)
+{
+	ucontext_t *uc = context;
+
+	(void)sig;
+	(void)info;
+	__asm__ volatile("movups %%xmm7, %0" : "=m"(xmm_found));
+	__asm__ volatile("pcmpeqb %%xmm7, %%xmm7" ::: "xmm7");
+	memset((u8 *)uc->uc_mcontext.fpregs + 464, 0, 4); /* magic1 */
+	count++;
+}
+
+TEST(plain_frame, "[I5] a frame that holds only x87 and SSE brings these back")
+{
+	struct sigaction act = {.sa_sigaction = on_plain_frame, .sa_flags = SA_SIGINFO};
+	static const u8 zero[16], before[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+	u8 after[16];
+
+	sigaction(SIGUSR1, &act, NULL);
+	__asm__ volatile("movups %1, %%xmm7\nsyscall\nmovups %%xmm7, %0"
+	                 : "=m"(after)
+	                 : "m"(before), "a"(SYS_kill), "D"(getpid()), "S"(SIGUSR1)
+	                 : "rcx", "r11", "xmm7", "memory");
+	IS(count, 1);
+	CHECK(memcmp(xmm_found, zero, 16) == 0);
+	CHECK(memcmp(after, before, 16) == 0);
+}
+
+TEST(frame_untouched, "[P9] a frame on pages that were never touched, and on one that may not be written")
+{
+	u8 *p = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	handle(SIGUSR1, SA_ONSTACK);
+	for (u32 at = 0; at < PAGE; at += 64) { /* each part of the frame comes to lie across the border */
+		stack_t ss = {.ss_sp = p, .ss_size = 3 * PAGE + at};
+
+		OK(madvise(p, 4 * PAGE, MADV_DONTNEED));
+		OK(sigaltstack(&ss, NULL));
+		raise(SIGUSR1);
+	}
+	IS(count, PAGE / 64);
+	OK(mprotect(p + 3 * PAGE, PAGE, PROT_READ));
+	IS(CHILD(raise(SIGUSR1)), KILLED(SIGSEGV));
+}
+
 TEST(red_zone, "[P9] a handler leaves the 128 bytes below the stack pointer alone")
 {
 	u64 low = 0, high = 0;
