@@ -36,6 +36,7 @@
 #include <linux/time.h>
 #include <linux/time_types.h>
 #include <linux/times.h>
+#include <linux/tty.h>
 #include <linux/uio.h>
 #include <linux/utsname.h>
 #include <linux/wait.h>
@@ -67,6 +68,7 @@ struct linux_dirent64 { /* getdents64(2) */
 #define DT_SOCK 12
 
 #define MAKEDEV(major, minor) ((u32)(((major) << 8) | ((minor)&0xff) | (((minor) & ~0xffU) << 12)))
+#define DEV_MINOR(dev) (((dev)&0xff) | ((dev) >> 12 & ~0xffU))
 
 /* Only in the testing build (missions I1 and V10) */
 #define __NR_test_share 400

@@ -197,6 +197,5 @@ void devfs_init(void)
 	make_link("stdout", "/proc/self/fd/1");
 	make_link("stderr", "/proc/self/fd/2");
 	make_dir("shm", 01777);
-	make_dir("pts", 0755);
 	mutex_unlock(&fs_lock);
 }

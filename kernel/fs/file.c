@@ -226,7 +226,10 @@ static int file_set_ops(struct file *f)
 		return 0;
 	switch (S_TYPE(f->inode->mode)) {
 	case S_IFCHR:
-		return devfs_open(f);
+		if (!f->inode->fops)
+			return devfs_open(f);
+		f->ops = f->inode->fops;
+		return 0;
 	case S_IFIFO:
 		f->ops = &fifo_fops;
 		return 0;
@@ -296,6 +299,30 @@ int vfs_open_at(int dirfd, const char *path, u32 flags, u32 mode, struct file **
 	err = open_walk(f, dirfd, path, mode, &created);
 	if (!err)
 		err = open_finish(f, created);
+	if (err < 0) {
+		file_put(f);
+		return err;
+	}
+	*ret = f;
+	return 0;
+}
+
+int vfs_open_dentry(struct dentry *d, u32 flags, struct file **ret)
+{
+	struct file *f;
+	int err = open_check_flags(&flags);
+
+	if (err < 0)
+		return err;
+	if (!(f = file_alloc(flags)))
+		return -ENOMEM;
+	dentry_get(d);
+	f->dentry = d;
+	f->inode = d->inode;
+	WITH_MUTEX(&fs_lock)
+	err = file_set_ops(f);
+	if (!err)
+		err = open_finish(f, false);
 	if (err < 0) {
 		file_put(f);
 		return err;

@@ -95,7 +95,7 @@ struct inode {
 	u64 ino;                        /* [I] */
 	struct mount *mount;            /* [I] */
 	const struct inode_ops *ops;    /* [I] */
-	const struct file_ops *fops;    /* [I] NULL: devices, fifos: found when opened */
+	const struct file_ops *fops;    /* [I] NULL: found when opened (fifos, devices by number) */
 	i64 atime, mtime, ctime, btime; /* [a] ns since 1970 */
 	struct mutex lock;              /* writers of data and size; a pipe */
 	u64 size;                       /* [i], read with atomic_load: bytes */
@@ -220,6 +220,9 @@ struct file *file_new(struct inode *i, const struct file_ops *ops, u32 flags, vo
  * with its rights and umask. A thread of the kernel has all rights and starts at the root.
  * => 0 and a reference, or the errors of open(2) */
 int vfs_open_kernel(const char *path, u32 flags, u32 mode, struct file **ret);
+/* vfs_open_dentry: open D itself, a device or a directory, whatever its permissions. => 0 and a reference; -ENXIO;
+ * -ENOMEM; what its ops say */
+int vfs_open_dentry(struct dentry *d, u32 flags, struct file **ret);
 
 /* file_read_kernel: N bytes at OFF into kernel memory. => bytes read, fewer only at the end of the file */
 isize_t file_read_kernel(struct file *f, void *buf, size_t n, u64 off);

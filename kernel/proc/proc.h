@@ -32,7 +32,9 @@ struct pid {
 	struct proc *proc;   /* [proc_lock] the process with this number, zombies included, or NULL */
 	struct list group;   /* [proc_lock] processes whose group this is */
 	struct list session; /* [proc_lock] processes whose session this is */
-	struct tty *tty;     /* [proc_lock] as a session: its controlling terminal, or NULL */
+	struct tty *tty;     /* [proc_lock] as a session: its controlling terminal, or NULL; counted */
+	struct pid *
+	        hung_group; /* [proc_lock] foreground group of a terminal that was hung up; counted; or NULL */
 };
 
 #define PID_MAX 32768

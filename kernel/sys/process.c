@@ -7,6 +7,7 @@
 #include "kernel/proc/wait.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/sys/usertime.h"
+#include "kernel/tty/tty.h"
 #include "kernel/abi/capability.h"
 #include "vm/aspace.h"
 #include "vm/kmem.h"
@@ -324,6 +325,14 @@ i64 sys_setsid(void)
 		result = p->pid->nr;
 	}
 	return result;
+}
+
+i64 sys_vhangup(void)
+{
+	if (!capable(CAP_SYS_TTY_CONFIG))
+		return -EPERM;
+	tty_vhangup();
+	return 0;
 }
 
 /* --- credentials --- */

@@ -9,6 +9,13 @@ static int change_wanted(struct tty *t)
 	return tty_check_foreground(t, SIGTTOU);
 }
 
+/* tty_changed: what was typed may be readable now, and what could not be taken may be. */
+static void tty_changed(struct tty *t)
+{
+	tty_wake(t);
+	t->kind->room(t);
+}
+
 static i64 get_termios(struct tty *t, uaddr_t arg)
 {
 	struct termios tio;
@@ -35,9 +42,20 @@ static i64 set_termios(struct tty *t, uaddr_t arg, bool drain, bool flush)
 		ldisc_set_termios(&t->ldisc, &tio);
 		tty_push(t);
 	}
-	waitq_wake_all(&t->readers); /* what was typed may be readable now */
-	tty_kick();
+	tty_changed(t);
 	return 0;
+}
+
+void tty_flush(struct tty *t, bool input, bool output)
+{
+	WITH_LOCK (&t->lock) {
+		if (input)
+			ldisc_flush_input(&t->ldisc);
+		if (output)
+			ldisc_flush_output(&t->ldisc);
+		tty_push(t);
+	}
+	tty_changed(t);
 }
 
 static i64 flush_queues(struct tty *t, u64 which)
@@ -48,13 +66,7 @@ static i64 flush_queues(struct tty *t, u64 which)
 		return err;
 	if (which != TCIFLUSH && which != TCOFLUSH && which != TCIOFLUSH)
 		return -EINVAL;
-	WITH_LOCK (&t->lock) {
-		if (which != TCOFLUSH)
-			ldisc_flush_input(&t->ldisc);
-		if (which != TCIFLUSH)
-			ldisc_flush_output(&t->ldisc);
-	}
-	tty_kick();
+	tty_flush(t, which != TCOFLUSH, which != TCIFLUSH);
 	return 0;
 }
 
@@ -73,7 +85,7 @@ static i64 control_flow(struct tty *t, u64 what)
 			ldisc_send(&t->ldisc, what == TCIOFF ? VSTOP : VSTART);
 		tty_push(t);
 	}
-	tty_kick();
+	tty_changed(t);
 	return 0;
 }
 
@@ -133,20 +145,102 @@ static i64 set_group(struct tty *t, uaddr_t arg)
 	return err ? err : tty_set_group(t, nr);
 }
 
-static i64 get_group(struct tty *t, uaddr_t arg)
+static i64 get_group(struct tty *t, bool master, uaddr_t arg)
 {
 	pid_t nr = 0;
-	i64 err = tty_get_group(t, &nr);
+	i64 err = tty_get_group(t, master, &nr);
 
 	return put_number(arg, err, nr);
 }
 
-static i64 get_session(struct tty *t, uaddr_t arg)
+static i64 get_session(struct tty *t, bool master, uaddr_t arg)
 {
 	pid_t nr = 0;
-	i64 err = tty_get_session(t, &nr);
+	i64 err = tty_get_session(t, master, &nr);
 
 	return put_number(arg, err, nr);
+}
+
+static i64 set_exclusive(struct tty *t, bool on)
+{
+	WITH_LOCK (&t->lock)
+		t->exclusive = on;
+	return 0;
+}
+
+/* type_char: TIOCSTI: as if it had been typed. */
+static i64 type_char(struct tty *t, uaddr_t arg)
+{
+	u8 c;
+	int err;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	if ((err = copyin(&c, arg, 1)))
+		return err;
+	tty_feed(t, &c, 1);
+	tty_wake(t);
+	return 0;
+}
+
+static i64 acquire(struct tty *t, struct file *f, u64 arg)
+{
+	if (!f->readable && !capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	return tty_acquire(t, arg == 1 && capable(CAP_SYS_ADMIN));
+}
+
+static i64 hang_up(struct tty *t)
+{
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	WITH_LOCK (&proc_lock)
+		tty_hang_up(t);
+	return 0;
+}
+
+static i64 set_discipline(uaddr_t arg)
+{
+	int which, err = copyin(&which, arg, sizeof(which));
+
+	if (err)
+		return err;
+	return which == N_TTY ? 0 : -EINVAL;
+}
+
+i64 tty_ioctl_any(struct tty *t, struct file *f, u32 req, u64 arg, bool master)
+{
+	switch (req) {
+	case TCGETS:
+		return get_termios(t, UADDR(arg));
+	case TCSETS:
+	case TCSETSW:
+	case TCSETSF:
+		return set_termios(t, UADDR(arg), req != TCSETS, req == TCSETSF);
+	case TIOCGWINSZ:
+		return get_size(t, UADDR(arg));
+	case TIOCSWINSZ:
+		return set_size(t, UADDR(arg));
+	case TIOCGPGRP:
+		return get_group(t, master, UADDR(arg));
+	case TIOCSPGRP:
+		return set_group(t, UADDR(arg));
+	case TIOCGSID:
+		return get_session(t, master, UADDR(arg));
+	case TIOCSCTTY:
+		return acquire(t, f, arg);
+	case TIOCEXCL:
+	case TIOCNXCL:
+		return set_exclusive(t, req == TIOCEXCL);
+	case TIOCGEXCL:
+		return put_number(UADDR(arg), 0, read_once(t->exclusive));
+	case TIOCGETD:
+		return put_number(UADDR(arg), 0, N_TTY);
+	case TIOCSETD:
+		return set_discipline(UADDR(arg));
+	default:
+		return -ENOTTY;
+	}
 }
 
 i64 tty_ioctl(struct file *f, u32 req, u64 arg)
@@ -156,12 +250,6 @@ i64 tty_ioctl(struct file *f, u32 req, u64 arg)
 	if (tty_hung_up(f))
 		return req == TIOCSPGRP ? -ENOTTY : -EIO;
 	switch (req) {
-	case TCGETS:
-		return get_termios(t, UADDR(arg));
-	case TCSETS:
-	case TCSETSW:
-	case TCSETSF:
-		return set_termios(t, UADDR(arg), req != TCSETS, req == TCSETSF);
 	case TCFLSH:
 		return flush_queues(t, arg);
 	case TCXONC:
@@ -169,24 +257,16 @@ i64 tty_ioctl(struct file *f, u32 req, u64 arg)
 	case TCSBRK:
 	case TCSBRKP:
 		return wait_output(t);
-	case TIOCGWINSZ:
-		return get_size(t, UADDR(arg));
-	case TIOCSWINSZ:
-		return set_size(t, UADDR(arg));
 	case FIONREAD:
 	case TIOCOUTQ:
 		return get_queued(t, UADDR(arg), req == TIOCOUTQ);
-	case TIOCGPGRP:
-		return get_group(t, UADDR(arg));
-	case TIOCSPGRP:
-		return set_group(t, UADDR(arg));
-	case TIOCGSID:
-		return get_session(t, UADDR(arg));
-	case TIOCSCTTY:
-		return tty_acquire(t, arg == 1 && capable(CAP_SYS_ADMIN));
 	case TIOCNOTTY:
 		return tty_release(t);
+	case TIOCSTI:
+		return type_char(t, UADDR(arg));
+	case TIOCVHANGUP:
+		return hang_up(t);
 	default:
-		return -ENOTTY;
+		return tty_ioctl_any(t, f, req, arg, false);
 	}
 }

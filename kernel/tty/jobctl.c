@@ -42,36 +42,50 @@ struct tty *tty_controlling(void)
 {
 	struct tty *t = NULL;
 
-	WITH_LOCK (&proc_lock)
+	WITH_LOCK (&proc_lock) {
 		t = proc_current()->session->tty;
+		if (t)
+			tty_get(t);
+	}
 	return t;
 }
 
-/* set_owner: hand T to SESSION (NULL: to nobody), with GROUP in the foreground. proc_lock held. */
-static void set_owner(struct tty *t, struct pid *session, struct pid *group)
+/* session_forget: the group of a terminal that SESSION lost is not to be told any more. proc_lock held. */
+static void session_forget(struct pid *session)
 {
-	struct pid *old_session = t->session, *old_group = t->foreground;
-
-	if (session) {
-		pid_get(session);
-		pid_get(group);
-	}
-	if (old_session)
-		old_session->tty = NULL;
-	if (session)
-		session->tty = t;
-	t->session = session;
-	t->foreground = group;
-	if (old_session) {
-		pid_put(old_session);
-		pid_put(old_group);
-	}
+	if (session->hung_group)
+		pid_put(session->hung_group);
+	session->hung_group = NULL;
 }
 
-static void hang_up_foreground(struct tty *t)
+/* set_owner: hand T, which is nobody's, to SESSION, with GROUP in the foreground. proc_lock held. */
+static void set_owner(struct tty *t, struct pid *session, struct pid *group)
 {
-	signal_send_group(t->foreground, SIGHUP);
-	signal_send_group(t->foreground, SIGCONT);
+	session_forget(session);
+	tty_get(t);
+	pid_get(session);
+	pid_get(group);
+	session->tty = t;
+	t->session = session;
+	t->foreground = group;
+}
+
+/* clear_owner: T is nobody's any more. proc_lock held; T may be gone after it. */
+static void clear_owner(struct tty *t)
+{
+	struct pid *session = t->session, *group = t->foreground;
+
+	session->tty = NULL;
+	t->session = t->foreground = NULL;
+	pid_put(session);
+	pid_put(group);
+	tty_put(t);
+}
+
+static void hang_up_group(struct pid *group)
+{
+	signal_send_group(group, SIGHUP);
+	signal_send_group(group, SIGCONT);
 }
 
 int tty_acquire(struct tty *t, bool steal)
@@ -83,6 +97,8 @@ int tty_acquire(struct tty *t, bool steal)
 			return 0;
 		if (!is_session_leader(p) || p->session->tty || (t->session && !steal))
 			return -EPERM;
+		if (t->session)
+			clear_owner(t); /* the caller's file keeps it */
 		set_owner(t, p->session, p->group);
 	}
 	return 0;
@@ -95,39 +111,81 @@ i64 tty_release(struct tty *t)
 			return -ENOTTY;
 		if (!is_session_leader(proc_current()))
 			return -EPERM; /* a terminal is the session's, not each process's */
-		hang_up_foreground(t);
-		set_owner(t, NULL, NULL);
+		hang_up_group(t->foreground);
+		clear_owner(t);
 	}
 	return 0;
+}
+
+/* invalidate: the files that are open now are hung up. */
+static void invalidate(struct tty *t)
+{
+	atomic_add(&t->hangups, 1);
+	waitq_wake_all(&t->readers);
+	waitq_wake_all(&t->writers);
+}
+
+void tty_hang_up(struct tty *t)
+{
+	struct pid *session = t->session;
+	struct proc *leader = session ? session->proc : NULL;
+
+	invalidate(t);
+	if (!session)
+		return;
+	if (leader && leader->state != PROC_ZOMBIE) {
+		signal_kernel(leader, SIGHUP);
+		signal_kernel(leader, SIGCONT);
+		session_forget(session);
+		pid_get(t->foreground);
+		session->hung_group = t->foreground;
+	}
+	clear_owner(t);
 }
 
 void tty_session_exit(struct pid *session)
 {
 	struct tty *t = session->tty;
 
+	if (session->hung_group)
+		hang_up_group(session->hung_group);
+	session_forget(session);
 	if (!t)
 		return;
-	hang_up_foreground(t);
-	set_owner(t, NULL, NULL);
-	atomic_add(&t->hangups, 1);
-	waitq_wake_all(&t->readers);
-	waitq_wake_all(&t->writers);
+	signal_send_group(t->foreground, SIGHUP);
+	if (!t->kind->free) { /* a pseudo-terminal is whole as long as it has a master */
+		signal_send_group(t->foreground, SIGCONT);
+		invalidate(t);
+	}
+	clear_owner(t);
 }
 
-i64 tty_get_group(struct tty *t, pid_t *ret)
+void tty_vhangup(void)
+{
+	struct tty *t = tty_controlling();
+
+	if (!t)
+		return;
+	tty_flush(t, true, false);
+	WITH_LOCK (&proc_lock)
+		tty_hang_up(t);
+	tty_put(t);
+}
+
+i64 tty_get_group(struct tty *t, bool master, pid_t *ret)
 {
 	WITH_LOCK (&proc_lock) {
-		if (!is_controlling(t))
+		if (!master && !is_controlling(t))
 			return -ENOTTY;
-		*ret = t->foreground->nr;
+		*ret = t->foreground ? t->foreground->nr : 0;
 	}
 	return 0;
 }
 
-i64 tty_get_session(struct tty *t, pid_t *ret)
+i64 tty_get_session(struct tty *t, bool master, pid_t *ret)
 {
 	WITH_LOCK (&proc_lock) {
-		if (!is_controlling(t))
+		if (!t->session || (!master && !is_controlling(t)))
 			return -ENOTTY;
 		*ret = t->session->nr;
 	}

@@ -167,7 +167,7 @@ size_t ldisc_write(struct ldisc *l, const u8 *buf, size_t n)
 
 bool ldisc_writable(const struct ldisc *l)
 {
-	return output_room(l) >= LDISC_ECHO + OUTPUT_CHAR_MAX; /* L3 */
+	return output_room(l) >= LDISC_ECHO + OUTPUT_CHAR_MAX && !l->stopped && !l->held; /* L3 */
 }
 
 u32 ldisc_output(const struct ldisc *l, const u8 **ret_bytes)
@@ -188,6 +188,15 @@ void ldisc_output_done(struct ldisc *l, u32 n)
 void ldisc_flush_output(struct ldisc *l)
 {
 	l->out_tail = l->out_head;
+	l->out_flushed = true;
+}
+
+bool ldisc_output_flushed(struct ldisc *l)
+{
+	bool was = l->out_flushed;
+
+	l->out_flushed = false;
+	return was;
 }
 
 /* --- echo --- */
@@ -405,7 +414,16 @@ void ldisc_flush_input(struct ldisc *l)
 {
 	l->tail = l->canon = l->head;
 	memset(l->ends, 0, sizeof(l->ends));
+	l->in_flushed = true;
 	hold_sender(l);
+}
+
+bool ldisc_input_flushed(struct ldisc *l)
+{
+	bool was = l->in_flushed;
+
+	l->in_flushed = false;
+	return was;
 }
 
 /* A line that has become too long still lets characters through, so that an erase or an end of line can

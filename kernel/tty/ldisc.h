@@ -27,6 +27,8 @@ struct ldisc {
 	bool stopped;      /* by VSTOP */
 	bool held;         /* by TCOOFF */
 	bool choked;       /* the other side has been told to stop (IXOFF) */
+	bool in_flushed;   /* the input was flushed since ldisc_input_flushed was last asked */
+	bool out_flushed;  /* the same of the output */
 	u64 ends[LDISC_INPUT / 64];
 	u8 input[LDISC_INPUT];
 	u8 output[LDISC_OUTPUT];
@@ -59,6 +61,7 @@ void ldisc_skip_eof(struct ldisc *l);
 
 /* ldisc_write: a program's output, processed. => bytes taken; fewer than N: no room */
 size_t ldisc_write(struct ldisc *l, const u8 *buf, size_t n);
+/* ldisc_writable: there is room, and the output is not stopped. */
 bool ldisc_writable(const struct ldisc *l);
 
 /* ldisc_output: the bytes that the device is to get next, in one piece. => how many (0: none, or stopped);
@@ -70,5 +73,8 @@ u32 ldisc_output_queued(const struct ldisc *l);
 /* ldisc_send: have the device send the special character WHICH (VSTART, VSTOP). */
 void ldisc_send(struct ldisc *l, u32 which);
 
+/* Flushing, and whether there was any since this was last asked (a signal that is typed flushes, too). */
 void ldisc_flush_input(struct ldisc *l);
 void ldisc_flush_output(struct ldisc *l);
+bool ldisc_input_flushed(struct ldisc *l);
+bool ldisc_output_flushed(struct ldisc *l);

@@ -2,88 +2,30 @@
 #define KERNEL_TTY
 #include "kernel/tty/internal.h"
 #include "hal/base/assert.h"
-#include "hal/base/log.h"
-#include "hal/console/console.h"
+#include "hal/base/sabotage.h"
+#include "kernel/abi/capability.h"
 #include "kernel/fs/poll.h"
-#include "sched/thread.h"
 #include "vm/kmem.h"
 
-#define TTY_MAX 3                       /* the console, and two serial ports that are not part of it */
-#define IN_SPARE (4 * CHARDEV_RX_BATCH) /* what may still come after the throttle, from each part of a mux */
-#define CHUNK 256                       /* bytes moved at a time, on the stack */
 #define DRAIN_POLL (2 * NS_PER_MSEC)
 #define VTIME_UNIT (100 * NS_PER_MSEC)
 
-static struct tty ttys[TTY_MAX]; /* [I] after tty_init */
-static u32 tty_count;            /* [I] the same */
-static struct waitq work_wait = WAITQ_INIT(work_wait);
-static bool work_wanted; /* [atomic] */
-
-/* --- in: the interrupt's half --- */
-
-void tty_kick(void)
+void tty_setup(struct tty *t, const struct tty_kind *kind, struct chardev *dev, u32 rdev)
 {
-	atomic_store(&work_wanted, true);
-	waitq_wake_all(&work_wait);
+	t->kind = kind;
+	t->refs = 1;
+	t->dev = dev;
+	t->rdev = rdev;
+	spin_init(&t->lock, "tty", RANK_TTY);
+	waitq_init(&t->readers);
+	waitq_init(&t->writers);
+	ldisc_init(&t->ldisc);
+	dev->size(dev, &t->size.ws_row, &t->size.ws_col);
 }
 
-static u32 in_used(const struct tty *t)
-{
-	return t->in_head - t->in_tail;
-}
+/* --- in --- */
 
-/* in_throttle: the device is called with in_lock held, so that no two calls change places. */
-static void in_throttle(struct tty *t, bool on)
-{
-	if (t->throttled == on)
-		return;
-	t->throttled = on;
-	t->dev->throttle(t->dev, on);
-}
-
-static void tty_rx(void *arg, const u8 *buf, size_t n)
-{
-	struct tty *t = arg;
-	bool irq = spin_lock_irq(&t->in_lock);
-
-	for (size_t i = 0; i < n && in_used(t) < TTY_INPUT; i++)
-		t->in[t->in_head++ % TTY_INPUT] = buf[i];
-	if (TTY_INPUT - in_used(t) <= IN_SPARE)
-		in_throttle(t, true);
-	spin_unlock_irq(&t->in_lock, irq);
-	tty_kick();
-}
-
-static void tty_tx_ready(void *arg)
-{
-	tty_kick();
-}
-
-/* --- in: the thread's half --- */
-
-static u32 in_peek(struct tty *t, u8 *buf, u32 max)
-{
-	bool irq = spin_lock_irq(&t->in_lock);
-	u32 n = MIN(in_used(t), max);
-
-	for (u32 i = 0; i < n; i++)
-		buf[i] = t->in[(t->in_tail + i) % TTY_INPUT];
-	spin_unlock_irq(&t->in_lock, irq);
-	return n;
-}
-
-static void in_drop(struct tty *t, u32 n)
-{
-	bool irq = spin_lock_irq(&t->in_lock);
-
-	t->in_tail += n;
-	if (in_used(t) <= TTY_INPUT / 4)
-		in_throttle(t, false);
-	spin_unlock_irq(&t->in_lock, irq);
-}
-
-/* feed: give the line discipline up to N bytes, up to the first that is a signal.
- * => how many it took */
+/* feed: give the line discipline up to N bytes, up to the first that is a signal. => how many it took */
 static u32 feed(struct tty *t, const u8 *buf, u32 n, int *ret_sig)
 {
 	u32 used = 0;
@@ -97,19 +39,18 @@ static u32 feed(struct tty *t, const u8 *buf, u32 n, int *ret_sig)
 	return used;
 }
 
-static void take_input(struct tty *t)
+u32 tty_feed(struct tty *t, const u8 *buf, u32 n)
 {
-	u8 buf[CHUNK];
-	u32 n, used;
+	u32 done = 0, used;
 	int sig;
 
 	do {
-		n = in_peek(t, buf, sizeof(buf));
-		used = feed(t, buf, n, &sig);
-		in_drop(t, used);
+		used = feed(t, buf + done, n - done, &sig);
+		done += used;
 		if (sig)
 			tty_signal_foreground(t, sig);
-	} while (used);
+	} while (used && done < n);
+	return done;
 }
 
 static bool room_to_write(struct tty *t)
@@ -117,7 +58,7 @@ static bool room_to_write(struct tty *t)
 	bool room = false;
 
 	WITH_LOCK (&t->lock)
-		room = ldisc_output_queued(&t->ldisc) <= LDISC_OUTPUT / 2;
+		room = ldisc_output_queued(&t->ldisc) <= LDISC_OUTPUT / 2 && ldisc_writable(&t->ldisc);
 	return room;
 }
 
@@ -130,24 +71,12 @@ static bool anything_to_read(struct tty *t)
 	return ready;
 }
 
-static void tty_service(struct tty *t)
+void tty_wake(struct tty *t)
 {
-	take_input(t);
-	WITH_LOCK (&t->lock)
-		tty_push(t);
 	if (anything_to_read(t))
 		waitq_wake_all(&t->readers);
 	if (room_to_write(t))
 		waitq_wake_all(&t->writers);
-}
-
-static void __noreturn tty_thread(void *arg)
-{
-	for (;;) {
-		wait_event(&work_wait, WAIT_UNINTERRUPTIBLE, CLOCK_NEVER, atomic_swap(&work_wanted, false));
-		for (u32 i = 0; i < tty_count; i++)
-			tty_service(&ttys[i]);
-	}
 }
 
 /* --- out --- */
@@ -161,8 +90,10 @@ void tty_push(struct tty *t)
 		taken = t->dev->write(t->dev, (const char *)bytes, n);
 		ldisc_output_done(&t->ldisc, taken);
 		if (taken < n)
-			return; /* tx_ready will come */
+			break; /* tx_ready will come */
 	}
+	if (t->kind->pushed)
+		t->kind->pushed(t);
 }
 
 static bool drained(struct tty *t)
@@ -184,11 +115,6 @@ int tty_drain(struct tty *t)
 	return err;
 }
 
-static bool may_not_wait(struct file *f)
-{
-	return atomic_load(&f->flags) & O_NONBLOCK;
-}
-
 /* put: all of BUF goes out, waiting for room as often as needed.
  * => bytes that went; fewer than N: *RET_WHY tells why */
 static size_t put(struct file *f, const u8 *buf, size_t n, int *ret_why)
@@ -204,7 +130,7 @@ static size_t put(struct file *f, const u8 *buf, size_t n, int *ret_why)
 		}
 		if (done == n)
 			break;
-		if (may_not_wait(f))
+		if (file_may_not_wait(f))
 			*ret_why = -EAGAIN;
 		else
 			*ret_why = wait_event(&t->writers, WAIT_INTERRUPTIBLE, CLOCK_NEVER,
@@ -224,11 +150,11 @@ static bool stops_background_output(struct tty *t)
 	return stops;
 }
 
-static isize_t tty_write(struct file *f, struct uio *u, u64 *pos)
+isize_t tty_write(struct file *f, struct uio *u, u64 *pos)
 {
 	struct tty *t = file_tty(f);
 	isize_t done = 0, n;
-	u8 buf[CHUNK];
+	u8 buf[TTY_CHUNK];
 	int err = 0;
 
 	if (tty_hung_up(f))
@@ -282,12 +208,17 @@ static size_t take(struct tty *t, u8 *buf, size_t n, bool last, bool *ret_over)
 			ldisc_skip_eof(&t->ldisc);
 		tty_push(t);
 	}
-	if (got && read_once(t->in_head) != read_once(t->in_tail))
-		tty_kick(); /* input waits for the room */
+	if (got)
+		t->kind->room(t);
 	return got;
 }
 
-/* await_input => 1: something is there, or the terminal was hung up; 0: time is over, or an errno */
+static bool ends_reading(struct file *f)
+{
+	return tty_hung_up(f) && !sabotage(hangup_read);
+}
+
+/* await_input => 1: something is there; 0: time is over, or the terminal was hung up; or an errno */
 static int await_input(struct file *f, const struct reader *r)
 {
 	struct tty *t = file_tty(f);
@@ -297,29 +228,34 @@ static int await_input(struct file *f, const struct reader *r)
 		return 1;
 	if (!r->deadline)
 		return 0;
-	if (may_not_wait(f))
+	if (file_may_not_wait(f))
 		return -EAGAIN;
-	err = wait_event(&t->readers, WAIT_INTERRUPTIBLE, r->deadline, anything_to_read(t) || tty_hung_up(f));
+	err = wait_event(&t->readers, WAIT_INTERRUPTIBLE, r->deadline,
+	                 anything_to_read(t) || ends_reading(f));
+	if (ends_reading(f))
+		return read_once(t->master_closed) ? -EIO : 0;
 	if (err == -ETIMEDOUT)
 		return 0;
 	return err ? err : 1;
 }
 
-static isize_t tty_read(struct file *f, struct uio *u, u64 *pos)
+isize_t tty_read(struct file *f, struct uio *u, u64 *pos)
 {
 	struct tty *t = file_tty(f);
 	struct reader r;
-	u8 buf[CHUNK];
+	u8 buf[TTY_CHUNK];
 	isize_t done = 0, n;
 	bool over = false;
-	int err = tty_check_foreground(t, SIGTTIN);
+	int err;
 
-	if (err)
+	if (ends_reading(f))
+		return 0;
+	if ((err = tty_check_foreground(t, SIGTTIN)))
 		return err;
 	reader_init(t, &r);
 	while (u->resid && !over && (!done || done < r.min)) {
 		err = await_input(f, &r);
-		if (err <= 0 || tty_hung_up(f))
+		if (err <= 0)
 			break;
 		do {
 			n = take(t, buf, MIN(u->resid, sizeof(buf)), u->resid <= sizeof(buf), &over);
@@ -343,7 +279,7 @@ bool tty_hung_up(struct file *f)
 	return !tf->console && atomic_load(&tf->tty->hangups) != tf->hangups;
 }
 
-static u32 tty_poll(struct file *f, struct poll_table *pt)
+u32 tty_poll(struct file *f, struct poll_table *pt)
 {
 	struct tty *t = file_tty(f);
 	const u8 *cc = t->ldisc.tio.c_cc;
@@ -362,45 +298,49 @@ static u32 tty_poll(struct file *f, struct poll_table *pt)
 	return events;
 }
 
-static int tty_file_open(struct file *f, struct tty *t, bool console)
+int tty_file_open(struct file *f, struct tty *t, bool console)
 {
 	struct tty_file *tf = kmalloc(sizeof(*tf));
+	int err = 0;
 
 	if (!tf)
 		return -ENOMEM;
+	if (read_once(t->exclusive) && !capable(CAP_SYS_ADMIN))
+		err = -EBUSY;
+	else if (t->kind->opened)
+		err = t->kind->opened(t);
+	if (err) {
+		kfree(tf);
+		return err;
+	}
+	tty_get(t);
 	*tf = (struct tty_file){.tty = t, .hangups = atomic_load(&t->hangups), .console = console};
 	f->private = tf;
 	return 0;
 }
 
-/* tty_open: as on Linux, /dev/console becomes nobody's controlling terminal by being opened. */
-static int tty_open(struct file *f)
+void tty_file_release(struct file *f)
 {
-	struct tty *t = f->private;
-	bool console = f->inode->rdev == MAKEDEV(TTYAUX_MAJOR, 1);
-	int err = tty_file_open(f, t, console);
+	struct tty *t = file_tty(f);
 
-	if (!err && !console && !(f->flags & O_NOCTTY) && f->readable)
-		tty_acquire(t, false); /* if it can */
-	return err;
+	kfree(f->private);
+	if (t->kind->closed)
+		t->kind->closed(t);
+	tty_put(t);
 }
 
 static int tty_open_controlling(struct file *f)
 {
 	struct tty *t = tty_controlling();
+	int err;
 
-	return t ? tty_file_open(f, t, false) : -ENXIO;
+	if (!t)
+		return -ENXIO;
+	err = tty_file_open(f, t, false);
+	tty_put(t);
+	return err;
 }
 
-static void tty_file_release(struct file *f)
-{
-	kfree(f->private);
-}
-
-#define TTY_FOPS                                                                    \
-	.read = tty_read, .write = tty_write, .poll = tty_poll, .ioctl = tty_ioctl, \
-	.release = tty_file_release
-static const struct file_ops tty_fops = {.open = tty_open, TTY_FOPS};
 static const struct file_ops tty_controlling_fops = {.open = tty_open_controlling, TTY_FOPS};
 
 u32 tty_get_number(const struct tty *t)
@@ -408,54 +348,10 @@ u32 tty_get_number(const struct tty *t)
 	return t ? t->rdev : 0;
 }
 
-/* --- start --- */
-
-static struct tty *tty_create(struct chardev *dev, u32 rdev)
-{
-	struct tty *t = &ttys[tty_count++];
-
-	t->rdev = rdev;
-	t->dev = dev;
-	t->throttled = true;
-	spin_init(&t->lock, "tty", RANK_TTY);
-	spin_init(&t->in_lock, "tty input", RANK_INPUT);
-	waitq_init(&t->readers);
-	waitq_init(&t->writers);
-	ldisc_init(&t->ldisc);
-	dev->size(dev, &t->size.ws_row, &t->size.ws_col);
-	return t;
-}
-
-/* tty_register: /dev/NAME is a terminal on DEV; devices that share a character device share the terminal. */
-static void tty_register(const char *name, u32 mode, u32 rdev, struct chardev *dev)
-{
-	struct tty *t = NULL;
-	int err;
-
-	if (!dev)
-		return;
-	for (u32 i = 0; i < tty_count; i++)
-		if (ttys[i].dev == dev)
-			t = &ttys[i];
-	if (!t)
-		t = tty_create(dev, rdev);
-	err = devfs_register(name, mode, rdev, &tty_fops, t);
-	if (err)
-		klog(LOG_ERROR, "tty: /dev/%s: error %d", name, -err);
-}
-
 void tty_init(void)
 {
-	tty_register("ttyS0", 0620, MAKEDEV(TTY_MAJOR, 64), serial_device(0));
-	tty_register("ttyS1", 0620, MAKEDEV(TTY_MAJOR, 65), serial_device(1));
-	tty_register("console", 0600, MAKEDEV(TTYAUX_MAJOR, 1), console_device());
-	if (devfs_register("tty", 0666, MAKEDEV(TTYAUX_MAJOR, 0), &tty_controlling_fops, NULL) ||
-	    thread_spawn("tty", tty_thread, NULL))
+	if (devfs_register("tty", 0666, MAKEDEV(TTYAUX_MAJOR, 0), &tty_controlling_fops, NULL))
 		panic("tty: out of memory");
-	for (u32 i = 0; i < tty_count; i++) {
-		struct tty *t = &ttys[i];
-
-		t->throttled = false;
-		chardev_attach(t->dev, tty_rx, tty_tx_ready, t);
-	}
+	line_init();
+	pty_init();
 }
