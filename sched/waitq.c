@@ -11,15 +11,21 @@ void waitq_init(struct waitq *q)
 	list_init(&q->waiters);
 }
 
-void waitq_add(struct waitq *q, struct waiter *w)
+void waitq_add_fn(struct waitq *q, struct waiter *w)
 {
 	bool on = spin_lock_irq(&q->lock);
 
-	w->thread = thread_current();
 	w->queue = q;
-	w->fired = false;
 	list_push_back(&q->waiters, &w->link);
 	spin_unlock_irq(&q->lock, on);
+}
+
+void waitq_add(struct waitq *q, struct waiter *w)
+{
+	w->thread = thread_current();
+	w->fn = NULL;
+	w->exclusive = false;
+	waitq_add_fn(q, w);
 }
 
 void waitq_remove(struct waiter *w)
@@ -91,27 +97,54 @@ int waitq_block(enum wait_how how, u64 deadline)
 	return thread_interrupted(how) ? -ERESTARTSYS : 0;
 }
 
-static u32 wake(struct waitq *q, u32 most)
+static u32 wake_locked(struct waitq *q, u32 most, u32 events)
 {
+	bool exclusive_woken = false;
 	struct waiter *w;
 	u32 woken = 0;
-	bool on = spin_lock_irq(&q->lock);
 
 	list_for_each (w, &q->waiters, link) {
-		w->fired = true;
-		if (thread_wake(w->thread) && ++woken == most)
+		if (w->exclusive && exclusive_woken)
+			continue;
+		if (!(w->fn ? w->fn(w, events) : thread_wake(w->thread)))
+			continue;
+		exclusive_woken |= w->exclusive;
+		if (++woken == most)
 			break;
 	}
+	return woken;
+}
+
+static u32 wake(struct waitq *q, u32 most, u32 events)
+{
+	bool on = spin_lock_irq(&q->lock);
+	u32 woken = wake_locked(q, most, events);
+
 	spin_unlock_irq(&q->lock, on);
 	return woken;
 }
 
+u32 waitq_wake_events_locked(struct waitq *q, u32 events)
+{
+	return wake_locked(q, ~0U, events);
+}
+
+u32 waitq_wake_one_locked(struct waitq *q)
+{
+	return wake_locked(q, 1, ~0U);
+}
+
+u32 waitq_wake_events(struct waitq *q, u32 events)
+{
+	return wake(q, ~0U, events);
+}
+
 u32 waitq_wake_all(struct waitq *q)
 {
-	return wake(q, ~0U);
+	return wake(q, ~0U, ~0U);
 }
 
 u32 waitq_wake_one(struct waitq *q)
 {
-	return wake(q, 1);
+	return wake(q, 1, ~0U);
 }

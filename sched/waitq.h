@@ -26,12 +26,19 @@ struct waitq {
 	}
 void waitq_init(struct waitq *q);
 
-/* One thread on one queue; lives on the sleeper's stack. */
+/* One who is told of one queue's wakes: a thread that sleeps (its waiter lives on its stack), or FN.
+ * Of the exclusive waiters of a queue a wake of all wakes one. */
 struct waiter {
-	struct list link;      /* [queue lock] */
-	struct thread *thread; /* [I] */
-	struct waitq *queue;   /* [I] */
-	bool fired;            /* [queue lock] woken through this queue since the last waitq_prepare */
+	struct list link;    /* [queue lock] */
+	struct waitq *queue; /* [I] */
+	bool exclusive;      /* [I] */
+	/* [I] NULL: wake the thread. Else called with the queue's lock held, interrupts off, with the POLL* that may
+	 * have changed. => true: somebody was woken by it */
+	bool (*fn)(struct waiter *w, u32 events);
+	union {
+		struct thread *thread; /* [I] */
+		void *owner;           /* [I] fn's */
+	};
 };
 
 /* What ends a sleep besides the wake and the deadline: nothing, only a kill, any signal. */
@@ -46,6 +53,7 @@ bool thread_interrupted(enum wait_how how);
 
 /* waitq_add, waitq_remove: be on the queue; any number of queues at once (poll). */
 void waitq_add(struct waitq *q, struct waiter *w);
+void waitq_add_fn(struct waitq *q, struct waiter *w); /* fn, owner, exclusive are set */
 void waitq_remove(struct waiter *w);
 
 /* waitq_prepare: state ASLEEP from here on; the next sched_block sleeps unless a wake came between. */
@@ -60,6 +68,10 @@ int waitq_block(enum wait_how how, u64 deadline);
 /* Wakes; callable from interrupts. => number woken */
 u32 waitq_wake_all(struct waitq *q);
 u32 waitq_wake_one(struct waitq *q);
+/* waitq_wake_events: as _all, where it is known which of POLL* may have changed. _locked: with q->lock held. */
+u32 waitq_wake_events(struct waitq *q, u32 events);
+u32 waitq_wake_events_locked(struct waitq *q, u32 events);
+u32 waitq_wake_one_locked(struct waitq *q);
 
 /* => 0 when COND came true; -ETIMEDOUT; -ERESTARTSYS. Not with a spinlock held. */
 #define wait_event(q, how, deadline, cond)                             \

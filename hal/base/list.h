@@ -58,6 +58,18 @@ static inline void list_take(struct list *to, struct list *from)
 	list_remove(from);
 }
 
+/* list_append: move all of FROM behind what TO holds. */
+static inline void list_append(struct list *to, struct list *from)
+{
+	if (list_empty(from))
+		return;
+	to->prev->next = from->next;
+	from->next->prev = to->prev;
+	from->prev->next = to;
+	to->prev = from->prev;
+	list_init(from);
+}
+
 #define list_entry(p, type, member) container_of(p, type, member)
 #define list_first(l, type, member) list_entry((l)->next, type, member)
 

@@ -18,6 +18,7 @@
  *                 RANK_TABLES page tables shared since a fork
  *                 RANK_FUTEX a futex bucket
  *                   RANK_WAITQ a wait queue
+ *                     RANK_EPOLL an epoll's own queue: several, from the watched to the watcher
  *                     RANK_TIMER this CPU's timers
  *                       RANK_RUNQ this CPU's run queue
  *                         RANK_KMEM kernel heap caches
@@ -43,6 +44,7 @@ enum lock_rank {
 	RANK_TABLES,
 	RANK_FUTEX,
 	RANK_WAITQ,
+	RANK_EPOLL,
 	RANK_TIMER,
 	RANK_RUNQ,
 	RANK_KMEM,

@@ -19,6 +19,7 @@
 #include <asm/unistd.h>
 #include <linux/auxvec.h>
 #include <linux/elf.h>
+#include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
 #include <linux/futex.h>
@@ -66,6 +67,11 @@ struct linux_dirent64 { /* getdents64(2) */
 #define DT_REG 8
 #define DT_LNK 10
 #define DT_SOCK 12
+
+/* eventfd2(2) */
+#define EFD_SEMAPHORE 1
+#define EFD_CLOEXEC O_CLOEXEC
+#define EFD_NONBLOCK O_NONBLOCK
 
 #define MAKEDEV(major, minor) ((u32)(((major) << 8) | ((minor)&0xff) | (((minor) & ~0xffU) << 12)))
 #define DEV_MINOR(dev) (((dev)&0xff) | ((dev) >> 12 & ~0xffU))

@@ -338,6 +338,15 @@ int fd_install(struct file *f, u32 min, bool cloexec)
 	return fd;
 }
 
+int fd_install_new(struct file *f, bool cloexec)
+{
+	int fd = fd_install(f, 0, cloexec);
+
+	if (fd < 0)
+		file_put(f);
+	return fd;
+}
+
 /* number_replace: FD becomes F. => 0, *RET_OLD what was there; -EBUSY */
 static int number_replace(struct fdtable *t, u32 fd, struct file *f, bool cloexec, struct file **ret_old)
 {

@@ -85,6 +85,9 @@ void fd_cancel(int fd);
 /* fd_install: both at once. On success the reference to F is the table's. => the number, or as fd_reserve */
 int fd_install(struct file *f, u32 min, bool cloexec);
 
+/* fd_install_new: as fd_install for a file just made: it is put when there is no number for it. */
+int fd_install_new(struct file *f, bool cloexec);
+
 /* fd_install_at: dup2: FD becomes F (a reference that is always taken over), what was there is closed.
  * => FD; -EBADF (beyond the limit); -EBUSY (reserved just now); -ENOMEM */
 int fd_install_at(int fd, struct file *f, bool cloexec);

@@ -4,6 +4,7 @@
 #include "hal/base/printf.h"
 #include "hal/base/string.h"
 #include "kernel/fs/devfs.h"
+#include "kernel/fs/epoll.h"
 #include "kernel/fs/fsctx.h"
 #include "kernel/fs/inode.h"
 #include "kernel/fs/locks.h"
@@ -47,6 +48,7 @@ static struct file *file_alloc(u32 flags)
 	f->readable = !(flags & O_PATH) && (access == O_RDONLY || access == O_RDWR);
 	f->writable = !(flags & O_PATH) && (access == O_WRONLY || access == O_RDWR);
 	f->flocked = f->executed = false;
+	f->watched = NULL;
 	mutex_init(&f->pos_lock);
 	return f;
 }
@@ -101,6 +103,8 @@ void file_put(struct file *f)
 		return;
 	if (f->flocked)
 		locks_release_file(f);
+	if (unlikely(atomic_load(&f->watched)))
+		epoll_forget(f);
 	if (f->inode)
 		file_leave(f);
 	if (f->ops->release)
@@ -552,12 +556,19 @@ isize_t dentry_path(struct dentry *d, char *buf, size_t size)
 	return n;
 }
 
+int file_kind(struct file *f, char *buf, size_t size)
+{
+	if (f->ops->kind)
+		return ksnprintf(buf, size, "anon_inode:%s", f->ops->kind);
+	return ksnprintf(buf, size, "%s:[%lu]", S_ISFIFO(f->inode->mode) ? "pipe" : "socket", f->inode->ino);
+}
+
 isize_t file_path(struct file *f, char *buf, size_t size)
 {
 	int n;
 
 	if (f->dentry)
 		return dentry_path(f->dentry, buf, size);
-	n = ksnprintf(buf, size, "%s:[%lu]", S_ISFIFO(f->inode->mode) ? "pipe" : "anon_inode", f->inode->ino);
+	n = file_kind(f, buf, size);
 	return n < (int)size ? n : -ENAMETOOLONG;
 }

@@ -3,6 +3,7 @@
 #include "hal/base/assert.h"
 #include "hal/base/string.h"
 #include "kernel/abi/magic.h"
+#include "kernel/fs/anon.h"
 #include "kernel/fs/devfs.h"
 #include "kernel/fs/file.h"
 #include "kernel/fs/inode.h"
@@ -81,5 +82,6 @@ void vfs_init(void)
 	mount_all();
 	mutex_unlock(&fs_lock);
 	pipe_init();
+	anon_init();
 	devfs_init();
 }

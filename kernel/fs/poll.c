@@ -4,7 +4,13 @@
 #include "sched/thread.h"
 #include "vm/kmem.h"
 
-#define CHUNK_ENTRIES 80 /* a little under a page */
+#define POLL_FEW 4
+#define CHUNK_ENTRIES 64 /* a little under a page */
+
+struct poll_entry {
+	struct waiter waiter;
+	struct file *file; /* counted, or NULL: nobody can close it meanwhile */
+};
 
 struct poll_chunk {
 	struct poll_chunk *next;
@@ -14,33 +20,33 @@ struct poll_chunk {
 
 _Static_assert(sizeof(struct poll_chunk) <= PAGE_SIZE, "one page each");
 
-void poll_table_init(struct poll_table *pt)
-{
-	pt->hold = NULL;
-	pt->out_of_memory = false;
-	pt->count = 0;
-	pt->more = NULL;
-}
+/* The running thread, on the queues of all files that it asked. */
+struct sleeper {
+	struct poll_table table;
+	u32 count;               /* entries in use in few[] */
+	struct poll_chunk *more; /* when few[] is full */
+	struct poll_entry few[POLL_FEW];
+};
 
-static struct poll_entry *entry_take(struct poll_table *pt)
+static struct poll_entry *entry_take(struct sleeper *s)
 {
-	struct poll_chunk *c = pt->more;
+	struct poll_chunk *c = s->more;
 
-	if (pt->count < POLL_FEW)
-		return &pt->few[pt->count++];
+	if (s->count < POLL_FEW)
+		return &s->few[s->count++];
 	if (!c || c->count == CHUNK_ENTRIES) {
 		if (!(c = kmalloc(sizeof(*c))))
 			return NULL;
-		c->next = pt->more;
+		c->next = s->more;
 		c->count = 0;
-		pt->more = c;
+		s->more = c;
 	}
 	return &c->entries[c->count++];
 }
 
-void poll_wait_add(struct poll_table *pt, struct waitq *q)
+static void sleeper_add(struct poll_table *pt, struct waitq *q)
 {
-	struct poll_entry *e = entry_take(pt);
+	struct poll_entry *e = entry_take(container_of(pt, struct sleeper, table));
 
 	if (!e) {
 		pt->out_of_memory = true;
@@ -61,13 +67,13 @@ static void entries_remove(struct poll_entry *e, u32 n)
 	}
 }
 
-void poll_table_done(struct poll_table *pt)
+static void sleeper_done(struct sleeper *s)
 {
 	struct poll_chunk *c;
 
-	entries_remove(pt->few, pt->count);
-	while ((c = pt->more)) {
-		pt->more = c->next;
+	entries_remove(s->few, s->count);
+	while ((c = s->more)) {
+		s->more = c->next;
 		entries_remove(c->entries, c->count);
 		kfree(c);
 	}
@@ -95,15 +101,17 @@ static int poll_sleep(int (*pass)(void *arg, struct poll_table *pt), void *arg, 
 
 int poll_run(int (*pass)(void *arg, struct poll_table *pt), void *arg, u64 deadline)
 {
-	struct poll_table pt;
+	struct sleeper s;
 	int n;
 
 	if (!deadline)
 		return pass(arg, NULL);
-	poll_table_init(&pt);
-	n = pass(arg, &pt);
+	s.table = (struct poll_table){.add = sleeper_add};
+	s.count = 0;
+	s.more = NULL;
+	n = pass(arg, &s.table);
 	if (!n)
-		n = pt.out_of_memory ? -ENOMEM : poll_sleep(pass, arg, deadline);
-	poll_table_done(&pt);
+		n = s.table.out_of_memory ? -ENOMEM : poll_sleep(pass, arg, deadline);
+	sleeper_done(&s);
 	return n;
 }

@@ -6,36 +6,30 @@
 #pragma once
 
 #include "hal/base/types.h"
+#include "kernel/fs/vfs.h"
 #include "sched/waitq.h"
 
-struct file;
-struct poll_chunk;
-
-#define POLL_FEW 4
-
-struct poll_entry {
-	struct waiter waiter;
-	struct file *file; /* counted, or NULL: nobody can close it meanwhile */
-};
-
+/* Who asks, and how it gets onto the queues: poll_run with the thread that will sleep, an epoll with a callback. */
 struct poll_table {
-	struct file *hold;       /* who is being asked now, to be kept while waiting; or NULL */
-	bool out_of_memory;      /* a waiter could not be had */
-	u32 count;               /* entries in use in few[] */
-	struct poll_chunk *more; /* when few[] is full */
-	struct poll_entry few[POLL_FEW];
+	void (*add)(struct poll_table *pt, struct waitq *q);
+	struct file *hold;  /* who is being asked now, to be kept while waiting; or NULL */
+	bool out_of_memory; /* a waiter could not be had */
 };
 
-/* poll_wait: be woken through Q from now on. PT NULL: only the state is wanted. */
-void poll_wait_add(struct poll_table *pt, struct waitq *q);
+/* poll_wait: be told of Q's wakes from now on. PT NULL: only the state is wanted. */
 static inline void poll_wait(struct poll_table *pt, struct waitq *q)
 {
 	if (pt)
-		poll_wait_add(pt, q);
+		pt->add(pt, q);
 }
 
-void poll_table_init(struct poll_table *pt);
-void poll_table_done(struct poll_table *pt); /* off all queues again */
+#define POLL_ALWAYS (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
+
+/* file_poll => POLL* that hold now */
+static inline u32 file_poll(struct file *f, struct poll_table *pt)
+{
+	return f->ops->poll ? f->ops->poll(f, pt) : POLL_ALWAYS;
+}
 
 /* poll_run: ask by PASS, which returns how many are ready or an error, until some are, DEADLINE (monotonic ns;
  * 0: at once; CLOCK_NEVER) has passed, or a signal came.

@@ -550,8 +550,7 @@ static int file_dentry(struct file *f, struct dentry **ret)
 	if (d) {
 		dentry_get(d);
 	} else {
-		ksnprintf(text, sizeof(text), "%s:[%lu]", S_ISFIFO(f->inode->mode) ? "pipe" : "anon_inode",
-		          f->inode->ino);
+		file_kind(f, text, sizeof(text));
 		n = name_of(text);
 		if (!(d = dentry_new(NULL, &n, f->inode)))
 			return -ENOMEM;
@@ -703,6 +702,8 @@ static int fdinfo_show(struct seq *s, struct proc_node *n)
 	seq_printf(s, "pos:\t%lu\nflags:\t0%u%u%u%u%u%u%u\nmnt_id:\t%u\nino:\t%lu\n", f->pos,
 	           f->flags >> 18 & 7, f->flags >> 15 & 7, f->flags >> 12 & 7, f->flags >> 9 & 7,
 	           f->flags >> 6 & 7, f->flags >> 3 & 7, f->flags & 7, f->inode->mount->id, f->inode->ino);
+	if (f->ops->show)
+		f->ops->show(f, s);
 	file_put(f);
 	return 0;
 }

@@ -30,6 +30,8 @@ struct dentry;
 struct mount;
 struct pipe;
 struct poll_table;
+struct epoll_item;
+struct seq;
 struct creds;
 struct lock_list;
 struct dir_sink;
@@ -173,9 +175,10 @@ struct file {
 	void *private;              /* [I] after open: the ops' own */
 	u64 pos;                    /* [p] bytes, or a directory's cookie */
 	struct mutex pos_lock;
-	bool readable, writable; /* [I] */
-	bool flocked;            /* [a] holds, or held, a lock of flock or F_OFD_SETLK */
-	bool executed;           /* [a] a program runs from it: nobody may open it for writing */
+	bool readable, writable;    /* [I] */
+	bool flocked;               /* [a] holds, or held, a lock of flock or F_OFD_SETLK */
+	bool executed;              /* [a] a program runs from it: nobody may open it for writing */
+	struct epoll_item *watched; /* [watch_lock] the epolls that watch it, or NULL (kernel/fs/epoll.c) */
 };
 
 /* Operations may be missing: read and write are then -EINVAL, poll always ready, ioctl -ENOTTY, seek -ESPIPE.
@@ -199,6 +202,10 @@ struct file_ops {
 	int (*open)(struct file *f);
 	/* release: the last reference has gone. */
 	void (*release)(struct file *f);
+	/* show: its own lines of /proc/PID/fdinfo/N. */
+	void (*show)(struct file *f, struct seq *s);
+	/* kind: what a file without a name is called: "anon_inode:[eventfd]". NULL: by its inode. */
+	const char *kind;
 };
 
 /* dir_emit: one name for getdents64; NEXT is the position behind it. => false: no more room */
@@ -239,6 +246,8 @@ int file_object(struct file *f, u32 prot, bool shared, struct vmobject **ret);
  * => length; -ENAMETOOLONG */
 isize_t file_path(struct file *f, char *buf, size_t size);
 isize_t dentry_path(struct dentry *d, char *buf, size_t size);
+/* file_kind: what stands for the path of a file without a name. => length, as of snprintf */
+int file_kind(struct file *f, char *buf, size_t size);
 
 i64 file_seek_data(struct file *f, i64 off, int whence);
 

@@ -13,10 +13,14 @@
 
 #define NEVER_SECONDS (1L << 33) /* beyond what ns can tell from never */
 
-/* deadline_in: from now; 0 is "do not wait". */
-static u64 deadline_in(u64 ns)
+u64 wait_deadline_in(u64 ns)
 {
 	return ns ? clock_mono() + ns : 0;
+}
+
+u64 wait_deadline_ms(int ms)
+{
+	return ms < 0 ? CLOCK_NEVER : wait_deadline_in(ms * NS_PER_MSEC);
 }
 
 /* timeout_ns => 0, or -EINVAL; *RET is ns, CLOCK_NEVER for what is as good as that */
@@ -28,7 +32,7 @@ static int timeout_ns(i64 sec, i64 part, u64 part_per_sec, u64 *ret)
 	return 0;
 }
 
-static int deadline_of(uaddr_t user, u64 part_per_sec, u64 *ret)
+int wait_deadline_of(uaddr_t user, u64 part_per_sec, u64 *ret)
 {
 	i64 t[2];
 	u64 ns;
@@ -45,7 +49,7 @@ static int deadline_of(uaddr_t user, u64 part_per_sec, u64 *ret)
 	if (timeout_ns(t[0], t[1], part_per_sec, &ns) < 0)
 		return -EINVAL;
 	if (ns != CLOCK_NEVER)
-		*ret = deadline_in(ns);
+		*ret = wait_deadline_in(ns);
 	return 0;
 }
 
@@ -61,8 +65,7 @@ static void deadline_report(uaddr_t user, u64 part_per_sec, u64 deadline)
 
 /* --- masks --- */
 
-/* mask_set: wait with another signal mask. => 0; -EINVAL; -EFAULT */
-static int mask_set(uaddr_t user, u64 size)
+int wait_mask_set(uaddr_t user, u64 size)
 {
 	u64 mask;
 
@@ -76,20 +79,17 @@ static int mask_set(uaddr_t user, u64 size)
 	return 0;
 }
 
-/* mask_restore: the wait ended without a signal: the old mask is back before any handler could run. */
-static void mask_restore(uaddr_t user, i64 result)
+void wait_mask_restore(uaddr_t user, i64 result)
 {
 	struct task *t = task_current();
 
-	if (!user.va || result == -ERESTARTNOHAND || !t->sig_restore)
+	if (!user.va || result == -ERESTARTNOHAND || result == -EINTR || !t->sig_restore)
 		return;
 	t->sig_restore = false;
 	signal_set_mask(t->sig_saved);
 }
 
 /* --- asking --- */
-
-#define POLL_ALWAYS (POLLIN | POLLOUT | POLLRDNORM | POLLWRNORM)
 
 /* One pass over descriptors. */
 struct asker {
@@ -105,11 +105,6 @@ static inline struct asker asker_begin(struct poll_table *pt)
 	return (struct asker){p->files, pt, fdtable_is_shared(p)};
 }
 
-static inline u32 file_ask(struct file *f, struct poll_table *pt)
-{
-	return f->ops->poll ? f->ops->poll(f, pt) : POLL_ALWAYS;
-}
-
 static __noinline u32 fd_ask_shared(struct asker *a, u32 fd)
 {
 	struct file *f = fd_get_counted(a->files, fd);
@@ -119,7 +114,7 @@ static __noinline u32 fd_ask_shared(struct asker *a, u32 fd)
 		return POLLNVAL;
 	if (a->pt)
 		a->pt->hold = f;
-	events = file_ask(f, a->pt);
+	events = file_poll(f, a->pt);
 	file_put(f);
 	return events;
 }
@@ -132,7 +127,7 @@ static inline u32 fd_ask(struct asker *a, u32 fd)
 	if (unlikely(a->shared))
 		return fd_ask_shared(a, fd);
 	f = fd < a->files->size ? a->files->files[fd] : NULL;
-	return f ? file_ask(f, a->pt) : POLLNVAL;
+	return f ? file_poll(f, a->pt) : POLLNVAL;
 }
 
 /* --- poll --- */
@@ -239,7 +234,7 @@ i64 poll_until(uaddr_t fds, u32 nfds, u64 deadline)
 
 i64 sys_poll(uaddr_t fds, u32 nfds, int timeout)
 {
-	return poll_until(fds, nfds, timeout < 0 ? CLOCK_NEVER : deadline_in(timeout * NS_PER_MSEC));
+	return poll_until(fds, nfds, wait_deadline_ms(timeout));
 }
 
 i64 sys_ppoll(uaddr_t fds, u32 nfds, uaddr_t timeout, uaddr_t sigmask, u64 sigsetsize)
@@ -247,10 +242,11 @@ i64 sys_ppoll(uaddr_t fds, u32 nfds, uaddr_t timeout, uaddr_t sigmask, u64 sigse
 	u64 deadline;
 	i64 n;
 
-	if ((n = deadline_of(timeout, NS_PER_SEC, &deadline)) < 0 || (n = mask_set(sigmask, sigsetsize)) < 0)
+	if ((n = wait_deadline_of(timeout, NS_PER_SEC, &deadline)) < 0 ||
+	    (n = wait_mask_set(sigmask, sigsetsize)) < 0)
 		return n;
 	n = poll_user(fds, nfds, deadline);
-	mask_restore(sigmask, n);
+	wait_mask_restore(sigmask, n);
 	deadline_report(timeout, NS_PER_SEC, deadline);
 	return n;
 }
@@ -372,7 +368,7 @@ i64 sys_select(int nfds, uaddr_t readfds, uaddr_t writefds, uaddr_t exceptfds, u
 {
 	const uaddr_t sets[SELECT_SETS] = {readfds, writefds, exceptfds};
 	u64 deadline;
-	i64 n = deadline_of(timeout, 1000000, &deadline);
+	i64 n = wait_deadline_of(timeout, 1000000, &deadline);
 
 	if (n < 0)
 		return n;
@@ -397,10 +393,11 @@ i64 sys_pselect6(int nfds, uaddr_t readfds, uaddr_t writefds, uaddr_t exceptfds,
 
 	if (sigmask.va && copyin(&arg, sigmask, sizeof(arg)) < 0)
 		return -EFAULT;
-	if ((n = deadline_of(timeout, NS_PER_SEC, &deadline)) < 0 || (n = mask_set(arg.mask, arg.size)) < 0)
+	if ((n = wait_deadline_of(timeout, NS_PER_SEC, &deadline)) < 0 ||
+	    (n = wait_mask_set(arg.mask, arg.size)) < 0)
 		return n;
 	n = select_user(nfds, sets, deadline);
-	mask_restore(arg.mask, n);
+	wait_mask_restore(arg.mask, n);
 	deadline_report(timeout, NS_PER_SEC, deadline);
 	return n;
 }

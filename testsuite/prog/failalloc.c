@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/file.h>
 
 #define SYS_test_failalloc 402
@@ -1148,4 +1149,56 @@ TEST(signals,
 	      .errors = {EAGAIN}},
 	     {.name = "nanosleep", .call = call_sleep}, {.name = "futex", .call = call_futex},
 	     {.name = "wait4", .prepare = prepare_wait, .call = call_wait, .gone = drop_wait});
+}
+
+/* --- descriptors to wait with --- */
+
+static int watcher, watched;
+
+static i64 call_eventfd(void)
+{
+	return syscall(SYS_eventfd2, 0, 0);
+}
+
+static i64 call_epoll_create(void)
+{
+	return syscall(SYS_epoll_create1, 0);
+}
+
+static void prepare_watch(void)
+{
+	OK(mkfifo("watched", 0600));
+	watched = OK(open("watched", O_RDWR)); /* two queues */
+	OK(unlink("watched"));
+	watcher = OK(epoll_create1(0));
+}
+
+static i64 call_watch(void)
+{
+	static struct epoll_event ev = {.events = EPOLLIN};
+
+	return syscall(SYS_epoll_ctl, watcher, EPOLL_CTL_ADD, watched, &ev);
+}
+
+static void drop_watch(void)
+{
+	OK(close(watcher));
+	OK(close(watched));
+}
+
+static void undo_watch(i64 ret)
+{
+	(void)ret;
+	drop_watch();
+}
+
+TEST(events, "[V10] each allocation of eventfd and epoll fails once")
+{
+	WALK({.name = "eventfd2", .call = call_eventfd, .undo = undo_fd},
+	     {.name = "epoll_create1", .call = call_epoll_create, .undo = undo_fd},
+	     {.name = "epoll_ctl",
+	      .prepare = prepare_watch,
+	      .call = call_watch,
+	      .undo = undo_watch,
+	      .gone = drop_watch});
 }

@@ -3,6 +3,8 @@
 #include "testsuite/prog/tap.h"
 
 #include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #define FRAMES_SLACK_KIB 64 /* what stays in caches, whatever the number of rounds */
 #define HEAP_SLACK_KIB 8
@@ -162,6 +164,29 @@ TEST(files, "[P10] five hundred rounds of files, mappings of them, pipes, folder
 {
 	enter_scratch();
 	steady(round_files, 500);
+}
+
+static void round_events(u32 i)
+{
+	int ep = OK(epoll_create1(0)), inner = OK(epoll_create1(0)), fd = OK(eventfd(i, 0)), fds[2];
+	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT};
+
+	OK(pipe(fds));
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
+	OK(epoll_ctl(inner, EPOLL_CTL_ADD, fds[1], &ev));
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, inner, &ev));
+	IS(epoll_wait(ep, &ev, 1, 0), 1);
+	IS(CHILD(IS(epoll_ctl(ep, EPOLL_CTL_ADD, fds[0], &ev), 0)), EXITED(0));
+	close(i % 2 ? ep : fd);
+	close(i % 2 ? fd : ep);
+	close(fds[i % 2]);
+	close(fds[!(i % 2)]);
+	close(inner);
+}
+
+TEST(events, "[P10] five hundred rounds of epolls, eventfds and pipes, closed in one order and another")
+{
+	steady(round_events, 500);
 }
 
 static void on_signal(int sig)
