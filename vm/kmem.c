@@ -29,6 +29,8 @@ struct kmem_cache {
 	struct list partial; /* [lock] slabs with a free object; wholly free ones at the end */
 	struct list full;    /* [lock] */
 	u32 empty;           /* [lock] wholly free slabs in partial */
+	u32 slabs;           /* [lock] frames held */
+	bool recycled;       /* [I] see kmem_cache_recycled */
 	u64 used;            /* [lock] living objects */
 };
 
@@ -37,6 +39,13 @@ static struct kmem_cache caches[CACHES_MAX]; /* [I] after boot */
 static u32 cache_count;                      /* [I] after boot */
 
 static const u16 sizes[] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 512, 672, 1008, 1344, 2000};
+/* clang-format off */
+static const char *const size_names[] = {
+	"kmalloc-16", "kmalloc-32", "kmalloc-48", "kmalloc-64", "kmalloc-96", "kmalloc-128",
+	"kmalloc-192", "kmalloc-256", "kmalloc-384", "kmalloc-512", "kmalloc-672", "kmalloc-1008",
+	"kmalloc-1344", "kmalloc-2000"
+};
+/* clang-format on */
 static struct kmem_cache *size_cache[ARRAY_SIZE(sizes)];
 static u8 size_index[2000 / 16 + 1]; /* [I] (size + 15) / 16 -> the cache's index */
 
@@ -143,7 +152,7 @@ void kmem_init(void)
 	u32 index = 0;
 
 	for (u32 i = 0; i < ARRAY_SIZE(sizes); i++)
-		size_cache[i] = kmem_cache_create("kmalloc", sizes[i], 16);
+		size_cache[i] = kmem_cache_create(size_names[i], sizes[i], 16);
 	for (u32 i = 0; i < ARRAY_SIZE(size_index); i++) {
 		while (sizes[index] < i * 16)
 			index++;
@@ -176,6 +185,7 @@ static bool slab_create(struct kmem_cache *c)
 	}
 	list_push_back(&c->partial, &s->link);
 	c->empty++;
+	c->slabs++;
 	return true;
 }
 
@@ -209,6 +219,8 @@ void kmem_cache_free(struct kmem_cache *c, void *p)
 	struct slab *s = slab_of(p);
 	struct slab *excess = NULL;
 
+	if (sabotage(heap_leak) && (u64)p / c->stride % 64 == 0)
+		return;
 	spin_lock(&c->lock);
 	assert(s->cache == c);
 	check_free(c, p);
@@ -223,6 +235,7 @@ void kmem_cache_free(struct kmem_cache *c, void *p)
 		list_remove(&s->link);
 		if (c->empty) { /* one is kept against going to and fro */
 			excess = s;
+			c->slabs--;
 		} else {
 			c->empty++;
 			list_push_back(&c->partial, &s->link);
@@ -299,11 +312,42 @@ char *kstrdup(const char *s)
 	return copy;
 }
 
+/* --- accounts --- */
+
+void kmem_cache_recycled(struct kmem_cache *c)
+{
+	c->recycled = true;
+}
+
 u64 kmem_bytes_used(void)
 {
 	u64 total = read_once(large_bytes);
 
 	for (u32 i = 0; i < cache_count; i++)
-		total += read_once(caches[i].used) * caches[i].size;
+		if (!caches[i].recycled)
+			total += read_once(caches[i].used) * caches[i].size;
 	return total;
+}
+
+u64 kmem_slab_frames(void)
+{
+	u64 total = 0;
+
+	for (u32 i = 0; i < cache_count; i++)
+		total += read_once(caches[i].slabs);
+	return total;
+}
+
+u64 kmem_cache_used(const struct kmem_cache *c)
+{
+	return c->recycled ? 0 : read_once(c->used);
+}
+
+bool kmem_cache_living(u32 index, const char **ret_name, u64 *ret_count)
+{
+	if (index >= cache_count)
+		return false;
+	*ret_name = caches[index].name;
+	*ret_count = kmem_cache_used(&caches[index]);
+	return true;
 }

@@ -21,7 +21,14 @@ void *kzalloc(size_t size);
 void kfree(void *p); /* NULL is fine */
 char *kstrdup(const char *s);
 
-u64 kmem_bytes_used(void); /* by living objects; for leak accounting */
+/* Accounts. kmem_bytes_used: bytes of living objects. kmem_cache_used: living objects of C. kmem_slab_frames: frames that caches hold, for living objects and
+ * free ones. kmem_cache_living: the living objects of cache number INDEX. => false: there is no such cache
+ * kmem_cache_recycled: C's objects are never freed, but used again by their owner: the accounts leave them out. */
+u64 kmem_bytes_used(void);
+u64 kmem_slab_frames(void);
+bool kmem_cache_living(u32 index, const char **ret_name, u64 *ret_count);
+u64 kmem_cache_used(const struct kmem_cache *c);
+void kmem_cache_recycled(struct kmem_cache *c);
 
 #ifdef BULKHEAD_TESTING
 /* kmem_fail_after: the running thread's Nth allocation of heap or frames from now on fails, once; 0: none does. One

@@ -35,6 +35,7 @@ void kva_init(void)
 	for (u32 i = 0; i < ORDERS; i++)
 		list_init(&free_ranges[i]);
 	range_cache = kmem_cache_create("kva_range", sizeof(struct kva_range), 16);
+	kmem_cache_recycled(range_cache);
 }
 
 static bool range_less(const struct tree_node *a, const struct tree_node *b)

@@ -628,6 +628,13 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 
 /* --- the kernel's half --- */
 
+static u64 kernel_tables; /* [kernel_lock] made by kernel_walk; they stay */
+
+u64 pmap_kernel_tables(void)
+{
+	return read_once(kernel_tables);
+}
+
 /* kernel_walk: the entry of VA at LEVEL, adding tables. Boot only, or kernel_lock held. => NULL: out of memory */
 static u64 *kernel_walk(vaddr_t va, u32 level, bool create)
 {
@@ -642,6 +649,7 @@ static u64 *kernel_walk(vaddr_t va, u32 level, bool create)
 			if (!new)
 				return NULL;
 			*e = new | PTE_P | PTE_W | PTE_A | (sabotage(kernel_user) ? PTE_U : 0);
+			kernel_tables++;
 		}
 		assert(!(*e & PTE_PS));
 		table = pte_frame(*e);

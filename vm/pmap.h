@@ -76,6 +76,8 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len);
 int pmap_kernel_enter(vaddr_t va, paddr_t pa, u32 prot);
 paddr_t pmap_kernel_remove(vaddr_t va); /* => what was mapped, or 0 */
 bool pmap_kernel_query(vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
+u64 pmap_kernel_tables(
+        void); /* frames of tables that were added, for accounting; they are never given back */
 
 /* The dynamic area's bounds, at a new place each boot. */
 extern vaddr_t pmap_dynamic_start, pmap_dynamic_end;

@@ -5,15 +5,13 @@
 #include "hal/base/cmdline.h"
 #include "hal/base/string.h"
 
-u64 sabotage_mask;
+enum sabotage sabotage_chosen;
 
 static const char *const names[] = {
-#define SABOTAGE(name, row, guard, what) #name,
+#define SABOTAGE(name, row, guard, what) [SABOTAGE_##name] = #name,
 #include "hal/base/sabotage.def"
 #undef SABOTAGE
 };
-
-_Static_assert(ARRAY_SIZE(names) <= 64, "one bit each");
 
 void sabotage_init(const char *cmdline)
 {
@@ -21,16 +19,16 @@ void sabotage_init(const char *cmdline)
 
 	if (cmdline_get(cmdline, "sabotage", wanted, sizeof(wanted)) < 0)
 		return;
-	for (u32 i = 0; i < ARRAY_SIZE(names); i++)
+	for (u32 i = SABOTAGE_none + 1; i < ARRAY_SIZE(names); i++)
 		if (strcmp(wanted, names[i]) == 0)
-			sabotage_mask = BIT(i);
+			sabotage_chosen = i;
 }
 
 void sabotage_check(const char *cmdline)
 {
 	char wanted[32];
 
-	if (!sabotage_mask && cmdline_get(cmdline, "sabotage", wanted, sizeof(wanted)) >= 0)
+	if (!sabotage_chosen && cmdline_get(cmdline, "sabotage", wanted, sizeof(wanted)) >= 0)
 		panic("no such sabotage: %s", wanted);
 }
 #endif

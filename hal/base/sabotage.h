@@ -6,14 +6,15 @@
 
 #if defined(BULKHEAD_TESTING) && !defined(BULKHEAD_HOST)
 enum sabotage {
+	SABOTAGE_none,
 #define SABOTAGE(name, row, guard, what) SABOTAGE_##name,
 #include "hal/base/sabotage.def"
 #undef SABOTAGE
 };
 
-extern u64 sabotage_mask; /* [I] */
+extern enum sabotage sabotage_chosen; /* [I] */
 
-#define sabotage(name) unlikely(sabotage_mask &BIT(SABOTAGE_##name))
+#define sabotage(name) unlikely(sabotage_chosen == SABOTAGE_##name)
 
 /* sabotage_init: what the command line asks for, before anything else is set up.
  * sabotage_check: panic when it asks for a name that is not there. */

@@ -1,6 +1,7 @@
 /* Descriptor tables. */
 #include "kernel/fs/fdtable.h"
 #include "hal/base/assert.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "kernel/fs/locks.h"
 #include "vm/kmem.h"
@@ -174,7 +175,7 @@ void fdtable_get(struct fdtable *t)
 /* file_close: F is no longer at a number of T; a close by any number drops the process's record locks. */
 static void file_close(struct fdtable *t, struct file *f)
 {
-	if (unlikely(atomic_load(&f->inode->locks)))
+	if (locks_any(f->inode))
 		locks_release_process(f->inode, t);
 	file_put(f);
 }
@@ -184,7 +185,7 @@ void fdtable_put(struct fdtable *t)
 	if (!t || !ref_put(&t->refs))
 		return;
 	for (u32 fd = bits_next_one(t, 0); fd < t->size; fd = bits_next_one(t, fd + 1))
-		if (t->files[fd])
+		if (t->files[fd] && (!sabotage(fd_leak) || fd != 3))
 			file_close(t, t->files[fd]);
 	arrays_free(t, t->files);
 	kfree(t);
@@ -252,6 +253,18 @@ struct file *fdtable_file(struct fdtable *t, u32 fd)
 		file_get(f);
 	spin_unlock(&t->lock);
 	return f;
+}
+
+u32 fdtable_count(struct fdtable *t)
+{
+	u32 n = 0;
+
+	spin_lock(&t->lock);
+	for (u32 w = 0; w < t->size / WORD_BITS; w++)
+		for (u64 bits = t->open[w]; bits; bits &= bits - 1)
+			n++;
+	spin_unlock(&t->lock);
+	return n;
 }
 
 int fdtable_next(struct fdtable *t, u32 fd)

@@ -42,6 +42,8 @@ struct file *fdtable_file(struct fdtable *t, u32 fd);
 /* fdtable_next: the lowest open number from FD on, or -1. */
 int fdtable_next(struct fdtable *t, u32 fd);
 
+u32 fdtable_count(struct fdtable *t); /* open numbers */
+
 /* The rest works on the running process's table. */
 
 /* fd_get => a reference, or NULL (-EBADF); files opened with O_PATH are found too. */

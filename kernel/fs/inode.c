@@ -32,6 +32,7 @@ struct inode *inode_new(struct mount *m, u32 mode, const struct inode_ops *ops, 
 	i->fops = fops;
 	i->atime = i->mtime = i->ctime = i->btime = clock_real();
 	mutex_init(&i->lock);
+	list_init(&i->locks);
 	return i;
 }
 
@@ -46,7 +47,7 @@ void inode_put(struct inode *i)
 		return;
 	if (i->ops->drop)
 		i->ops->drop(i);
-	locks_free(i);
+	assert(!locks_any(i)); /* every owner is gone */
 	kmem_cache_free(inode_cache, i);
 }
 

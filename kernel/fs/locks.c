@@ -4,12 +4,8 @@
 #include "vm/kmem.h"
 
 struct lock {
-	struct list link;      /* [l] lock_list->all */
+	struct list link;      /* [l] inode->locks */
 	struct lock_request l; /* [l] */
-};
-
-struct lock_list {       /* of one inode */
-	struct list all; /* [l] struct lock */
 };
 
 /* Somebody who waits, for the search of deadlocks; lives on its stack. */
@@ -43,11 +39,11 @@ static bool lock_conflicts(const struct lock_request *held, const struct lock_re
 	return held->start <= req->end && req->start <= held->end;
 }
 
-static struct lock *lock_find_conflict(struct lock_list *ll, const struct lock_request *req)
+static struct lock *lock_find_conflict(struct list *all, const struct lock_request *req)
 {
 	struct lock *l;
 
-	list_for_each (l, &ll->all, link)
+	list_for_each (l, all, link)
 		if (lock_conflicts(&l->l, req))
 			return l;
 	return NULL;
@@ -69,15 +65,14 @@ static void lock_drop(struct lock *l)
 }
 
 /* lock_cut: take [new->start, new->end] out of L; the part behind it goes to *SPARE if there are two left. */
-static void lock_cut(struct lock_list *ll, struct lock *l, const struct lock_request *new,
-                     struct lock **spare)
+static void lock_cut(struct list *all, struct lock *l, const struct lock_request *new, struct lock **spare)
 {
 	bool left = l->l.start<new->start, right = l->l.end> new->end;
 
 	if (left && right) {
 		(*spare)->l = l->l;
 		(*spare)->l.start = new->end + 1;
-		list_push_back(&ll->all, &(*spare)->link);
+		list_push_back(all, &(*spare)->link);
 		*spare = NULL;
 	}
 	if (left)
@@ -94,12 +89,12 @@ static bool lock_overlaps(const struct lock_request *a, const struct lock_reques
 }
 
 /* locks_apply: REQ conflicts with nobody: make it so. Uses up to two of SPARE. */
-static void locks_apply(struct lock_list *ll, const struct lock_request *req, struct lock *spare[2])
+static void locks_apply(struct list *all, const struct lock_request *req, struct lock *spare[2])
 {
 	struct lock_request new = *req;
 	struct lock *l, *tmp;
 
-	list_for_each_safe (l, tmp, &ll->all, link) {
+	list_for_each_safe (l, tmp, all, link) {
 		if (!lock_same_owner(&l->l, req))
 			continue;
 		if (l->l.type == req->type && lock_meets(&l->l, &new)) {
@@ -107,13 +102,13 @@ static void locks_apply(struct lock_list *ll, const struct lock_request *req, st
 			new.end = MAX(new.end, l->l.end);
 			lock_drop(l);
 		} else if (l->l.type != req->type && lock_overlaps(&l->l, req)) {
-			lock_cut(ll, l, req, &spare[1]);
+			lock_cut(all, l, req, &spare[1]);
 		}
 	}
 	if (req->type == LOCK_TYPE_NONE)
 		return;
 	spare[0]->l = new;
-	list_push_back(&ll->all, &spare[0]->link);
+	list_push_back(all, &spare[0]->link);
 	spare[0] = NULL;
 }
 
@@ -140,7 +135,7 @@ static bool locks_deadlock(const void *me, const void *other)
 }
 
 /* locks_try => 0; -EAGAIN, W knows whom to wait for; -EDEADLK */
-static int locks_try(struct lock_list *ll, const struct lock_request *req, struct lock *spare[2],
+static int locks_try(struct list *all, const struct lock_request *req, struct lock *spare[2],
                      struct lock_waiter *w)
 {
 	struct lock *l;
@@ -148,9 +143,9 @@ static int locks_try(struct lock_list *ll, const struct lock_request *req, struc
 
 	spin_lock(&locks_lock);
 	w->waits_for = NULL;
-	l = req->type == LOCK_TYPE_NONE ? NULL : lock_find_conflict(ll, req);
+	l = req->type == LOCK_TYPE_NONE ? NULL : lock_find_conflict(all, req);
 	if (!l) {
-		locks_apply(ll, req, spare);
+		locks_apply(all, req, spare);
 	} else if (req->kind == LOCK_KIND_PROCESS && locks_deadlock(req->owner, l->l.owner)) {
 		err = -EDEADLK;
 	} else {
@@ -161,18 +156,17 @@ static int locks_try(struct lock_list *ll, const struct lock_request *req, struc
 	return err;
 }
 
-static int locks_wait_for(struct lock_list *ll, const struct lock_request *req, struct lock *spare[2],
+static int locks_wait_for(struct list *all, const struct lock_request *req, struct lock *spare[2],
                           struct lock_waiter *w)
 {
 	int err = 0, interrupted;
 
 	interrupted = wait_event(&locks_wait, WAIT_INTERRUPTIBLE, CLOCK_NEVER,
-	                         (err = locks_try(ll, req, spare, w)) != -EAGAIN);
+	                         (err = locks_try(all, req, spare, w)) != -EAGAIN);
 	return err == -EAGAIN ? interrupted : err;
 }
 
-static int locks_set_with(struct lock_list *ll, const struct lock_request *req, bool wait,
-                          struct lock *spare[2])
+static int locks_set_with(struct list *all, const struct lock_request *req, bool wait, struct lock *spare[2])
 {
 	struct lock_waiter w = {.owner = req->owner};
 	int err;
@@ -180,7 +174,7 @@ static int locks_set_with(struct lock_list *ll, const struct lock_request *req, 
 	spin_lock(&locks_lock);
 	list_push_back(&locks_waiters, &w.link);
 	spin_unlock(&locks_lock);
-	err = wait ? locks_wait_for(ll, req, spare, &w) : locks_try(ll, req, spare, &w);
+	err = wait ? locks_wait_for(all, req, spare, &w) : locks_try(all, req, spare, &w);
 	spin_lock(&locks_lock);
 	list_remove(&w.link);
 	spin_unlock(&locks_lock);
@@ -192,34 +186,15 @@ static int locks_set_with(struct lock_list *ll, const struct lock_request *req, 
 	return err;
 }
 
-/* list_of: I's locks, made when missing. => NULL: out of memory */
-static struct lock_list *list_of(struct inode *i)
-{
-	struct lock_list *ll = atomic_load(&i->locks), *none = NULL;
-
-	if (ll)
-		return ll;
-	if (!(ll = kmalloc(sizeof(*ll))))
-		return NULL;
-	list_init(&ll->all);
-	if (atomic_cas(&i->locks, &none, ll))
-		return ll;
-	kfree(ll);
-	return none;
-}
-
 int locks_set(struct inode *i, const struct lock_request *req, bool wait)
 {
-	struct lock_list *ll = list_of(i);
 	struct lock *spare[2];
 	int err = -ENOLCK;
 
-	if (!ll)
-		return -ENOLCK;
 	spare[0] = kmem_cache_alloc(lock_cache);
 	spare[1] = kmem_cache_alloc(lock_cache);
 	if (spare[0] && spare[1])
-		err = locks_set_with(ll, req, wait, spare);
+		err = locks_set_with(&i->locks, req, wait, spare);
 	for (u32 n = 0; n < 2; n++)
 		if (spare[n])
 			kmem_cache_free(lock_cache, spare[n]);
@@ -228,13 +203,10 @@ int locks_set(struct inode *i, const struct lock_request *req, bool wait)
 
 bool locks_get(struct inode *i, const struct lock_request *req, struct lock_request *ret)
 {
-	struct lock_list *ll = atomic_load(&i->locks);
 	struct lock *l;
 
-	if (!ll)
-		return false;
 	spin_lock(&locks_lock);
-	l = lock_find_conflict(ll, req);
+	l = lock_find_conflict(&i->locks, req);
 	if (l)
 		*ret = l->l;
 	spin_unlock(&locks_lock);
@@ -243,13 +215,12 @@ bool locks_get(struct inode *i, const struct lock_request *req, struct lock_requ
 
 static void locks_release(struct inode *i, const void *owner, bool process)
 {
-	struct lock_list *ll = atomic_load(&i->locks);
 	struct lock *l, *tmp;
 
-	if (!ll)
+	if (!locks_any(i))
 		return;
 	spin_lock(&locks_lock);
-	list_for_each_safe (l, tmp, &ll->all, link)
+	list_for_each_safe (l, tmp, &i->locks, link)
 		if (l->l.owner == owner && (l->l.kind == LOCK_KIND_PROCESS) == process)
 			lock_drop(l);
 	spin_unlock(&locks_lock);
@@ -264,12 +235,4 @@ void locks_release_process(struct inode *i, const void *owner)
 void locks_release_file(struct file *f)
 {
 	locks_release(f->inode, f, false);
-}
-
-void locks_free(struct inode *i)
-{
-	if (!i->locks)
-		return;
-	assert(list_empty(&i->locks->all)); /* every owner is gone */
-	kfree(i->locks);
 }

@@ -5,6 +5,7 @@
  *     share one space; flock has its own. */
 #pragma once
 
+#include "hal/base/atomic.h"
 #include "kernel/fs/vfs.h"
 
 enum lock_kind {
@@ -39,5 +40,9 @@ bool locks_get(struct inode *i, const struct lock_request *req, struct lock_requ
 void locks_release_process(struct inode *i, const void *owner);
 /* locks_release_file: those of an open file that goes away. */
 void locks_release_file(struct file *f);
-/* locks_free: I goes away. */
-void locks_free(struct inode *i);
+
+/* locks_any: whether anybody has locked I; its own locks an owner always sees. */
+static inline bool locks_any(const struct inode *i)
+{
+	return unlikely(atomic_load(&i->locks.next) != &i->locks);
+}

@@ -5,6 +5,7 @@
 #include "hal/cpu/random.h"
 #include "hal/irq/irq.h"
 #include "hal/time/clock.h"
+#include "kernel/account.h"
 #include "kernel/fs/file.h"
 #include "kernel/fs/fsctx.h"
 #include "kernel/fs/inode.h"
@@ -55,6 +56,17 @@ static int vmstat_show(struct seq *s, struct proc_node *n)
 	seq_printf(s, "nr_free_pages %lu\nnr_anon_pages 0\nnr_mapped 0\nnr_file_pages %lu\nnr_shmem %lu\n",
 	           frame_free_count(), ramfs_pages(), ramfs_pages());
 	seq_printf(s, "pgpgin 0\npgpgout 0\npswpin 0\npswpout 0\npgfault 0\npgmajfault 0\n");
+	return 0;
+}
+
+/* Not Linux's: see kernel/account.h. */
+static int account_show(struct seq *s, struct proc_node *n)
+{
+	struct account_row rows[ACCOUNT_ROWS];
+	u32 count = account_read(rows);
+
+	for (u32 i = 0; i < count; i++)
+		seq_printf(s, "%s %lu\n", rows[i].name, rows[i].count);
 	return 0;
 }
 
@@ -374,6 +386,7 @@ static const struct proc_entry pid_entry = {"pid", PROC_DIR, 0555, .dir = &proc_
 static const struct proc_entry root_entries[] = {
         {"self", PROC_TEXT_LINK, 0777, .show = self_show},
         {"thread-self", PROC_TEXT_LINK, 0777, .show = thread_self_show},
+        {"account", PROC_FILE, 0400, .show = account_show},
         {"cmdline", PROC_FILE, 0444, .show = cmdline_show},
         {"cpuinfo", PROC_FILE, 0444, .show = cpuinfo_show},
         {"filesystems", PROC_FILE, 0444, .show = filesystems_show},

@@ -33,7 +33,6 @@ struct poll_table;
 struct epoll_item;
 struct seq;
 struct creds;
-struct lock_list;
 struct dir_sink;
 
 #define FS_NAME_MAX 255
@@ -107,9 +106,9 @@ struct inode {
 		char *link;              /* [I] symbolic links in memory: the text */
 		struct pipe *pipe;       /* [i] fifos and pipes: while open */
 	};
-	void *private;           /* [I] the file system's */
-	u64 pages;               /* [i] of data in memory, as far as ramfs_pages has counted them */
-	struct lock_list *locks; /* [locks_lock] flock, fcntl; NULL: never locked (kernel/fs/locks.c) */
+	void *private;     /* [I] the file system's */
+	u64 pages;         /* [i] of data in memory, as far as ramfs_pages has counted them */
+	struct list locks; /* [locks_lock] flock, fcntl (kernel/fs/locks.c) */
 };
 
 #define S_TYPE(mode) ((mode)&S_IFMT)

@@ -1,5 +1,6 @@
 /* Numbers. They are given out in ascending order and used again only after the range has been gone through, so that a
  * number that just ended does not name somebody else. */
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "kernel/proc/proc.h"
 #include "vm/kmem.h"
@@ -80,7 +81,7 @@ void pid_get(struct pid *p)
 void pid_put(struct pid *p)
 {
 	spin_assert_held(&proc_lock);
-	if (!ref_put(&p->refs))
+	if (!ref_put(&p->refs) || (sabotage(pid_leak) && p->nr % 16 == 0))
 		return;
 	list_remove(&p->hash);
 	kmem_cache_free(pid_cache, p);

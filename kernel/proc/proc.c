@@ -227,6 +227,11 @@ struct aspace *proc_aspace(struct proc *p)
 	return as;
 }
 
+u64 task_count(void)
+{
+	return kmem_cache_used(task_cache);
+}
+
 u32 proc_count(void)
 {
 	return read_once(count);

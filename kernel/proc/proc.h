@@ -187,6 +187,7 @@ void proc_times(struct proc *p, u64 *ret_user, u64 *ret_kernel);
 void task_times(const struct thread *t, u64 *ret_user, u64 *ret_kernel);
 
 u32 proc_count(void);
+u64 task_count(void); /* that are in memory: of processes, and those that are on their way in or out */
 pid_t proc_last_pid(void);
 
 /* --- life --- (fork.c, exit.c, wait.c, exec.c) */

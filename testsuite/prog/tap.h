@@ -19,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -287,6 +288,58 @@ static UNUSED char process_state(pid_t pid)
 
 /* wait_asleep: until PID sleeps in a system call. */
 #define wait_asleep(pid) UNTIL(process_state(pid) == 'S')
+
+/* --- the kernel's accounts (/proc/account): exact numbers of what is in use. Linux has none --- */
+
+struct accounts {
+	char text[4096];
+};
+
+static UNUSED void accounts_read(struct accounts *a)
+{
+	int fd = OK(open("/proc/account", O_RDONLY | O_CLOEXEC));
+	ssize_t n = OK(read(fd, a->text, sizeof(a->text) - 1));
+
+	close(fd);
+	a->text[n] = 0;
+}
+
+static struct accounts tap_accounts UNUSED; /* as they are now */
+
+/* accounts_take: what is in use when nobody is just ending, this process's memory for counting it included. A is
+ * static: a stack grows. */
+static UNUSED void accounts_take(struct accounts *a)
+{
+	if (!on_bulkhead())
+		return;
+	accounts_read(&tap_accounts);
+	do
+		accounts_read(a);
+	while (!strstr(a->text, "\nending 0\n") && sched_yield() == 0);
+	accounts_read(a);
+}
+
+/* accounts_even: what was taken since BEFORE is given back, all of it; what is just ending has two seconds. */
+static UNUSED bool accounts_even(const struct accounts *before)
+{
+	const char *was = before->text, *is = tap_accounts.text;
+	long old, new;
+	char name[32];
+
+	for (int i = 0; on_bulkhead() && i < 400; i++) {
+		accounts_read(&tap_accounts);
+		if (!strcmp(was, is))
+			return true;
+		sleep_ms(5);
+	}
+	while (sscanf(was, "%31s %ld", name, &old) == 2 && sscanf(is, "%*s %ld", &new) == 1) {
+		if (old != new)
+			say("# %s: was %ld, is %ld\n", name, old, new);
+		was = strchr(was, '\n') + 1;
+		is = strchr(is, '\n') + 1;
+	}
+	return !on_bulkhead();
+}
 
 static UNUSED void tap_empty_folder(int fd)
 {

@@ -2,7 +2,6 @@
 #include "testsuite/prog/tap.h"
 
 #include <poll.h>
-#include <sched.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 

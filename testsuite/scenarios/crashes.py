@@ -3,9 +3,9 @@
 import re
 
 WORDS = {
-    "heap_double_free": r"panic: heap: kmalloc: freed twice",
-    "heap_overrun": r"panic: heap: kmalloc: object was overrun",
-    "heap_after_free": r"panic: heap: kmalloc: written after free",
+    "heap_double_free": r"panic: heap: kmalloc-\d+: freed twice",
+    "heap_overrun": r"panic: heap: kmalloc-\d+: object was overrun",
+    "heap_after_free": r"panic: heap: kmalloc-\d+: written after free",
     "stack_overflow": r"panic: double fault in dig\+0x",
 }
 ROWS = {"stack_overflow": "P3"}

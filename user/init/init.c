@@ -5,7 +5,11 @@
  *	-c FILE       the shell runs the text of FILE
  *	-s            the shell, or what -c runs, gets by a pipe what comes in by the console; nothing is
  *	              echoed or translated, and an end of file (VEOF) is the end for good
- *	-t            run every program of /test, in order of name, each with its own time limit
+ *	-t [NAME[:TESTS] ...]
+ *	              run every program of /test, in order of name, or those that are named, with TESTS as argument;
+ *	              each has its own time limit
+ *	-a            what was taken is to be given back: the kernel's accounts (/proc/account) before and after
+ *	              what -c runs are compared in the log; -t does so around each program, on its standard output
  *
  * When that has ended, so does process 1, with its status, and the kernel powers off and reports it.
  * SIGUSR2 powers off, SIGUSR1 halts, SIGTERM restarts (poweroff, halt and reboot of busybox send these). */
@@ -30,6 +34,10 @@
 #define PROGRAM_SECONDS 150 /* for one program of /test */
 #define GRACE_ROUNDS 20     /* of 50 ms, between asking processes to end and killing them */
 #define FOREVER (365L * 24 * 3600)
+#define SETTLE_ROUNDS 200 /* of 10 ms, for what has ended to be gone */
+#define ACCOUNT_BYTES 4096
+#define ACCOUNT_LINE 1024
+#define ACCOUNT_SHOWN 5 /* rows of /proc/account that are shown in any case */
 
 static sigset_t handled, before; /* the signals that process 1 waits for; the mask it came with */
 
@@ -213,21 +221,79 @@ static char *read_file(const char *path)
 	return text;
 }
 
-/* say_ready: in the kernel's log. */
-static void say_ready(void)
+/* log_line: into the kernel's log. */
+static void log_line(const char *line)
 {
-	static const char line[] = "<5>bulkhead: pid 1 ready\n";
 	int fd = open("/dev/kmsg", O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0 || write(fd, line, sizeof(line) - 1) < 0)
+	if (fd < 0 || write(fd, line, strlen(line)) < 0)
 		complain("/dev/kmsg");
 	close(fd);
 }
 
-static int run_shell(const char *command_file, bool plain)
+static void say_ready(void)
 {
+	log_line("<5>bulkhead: pid 1 ready\n");
+}
+
+/* --- the kernel's accounts --- */
+
+static char account_before[ACCOUNT_BYTES], account_after[ACCOUNT_BYTES];
+
+static void account_read(char *text)
+{
+	int fd = open("/proc/account", O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, ACCOUNT_BYTES - 1);
+
+	if (n < 0)
+		complain("/proc/account");
+	text[n > 0 ? n : 0] = 0;
+	close(fd);
+}
+
+/* account_compare: as soon as what has ended is gone, or after long enough. LINE becomes the differences: those of the
+ * first rows, and of the others where there is one. => whether there is none */
+static bool account_compare(char *line, size_t size)
+{
+	char *was = account_before, *is = account_after, name[32];
+	long old, new, n = 0;
+	int status;
+
+	for (int i = 0; i < SETTLE_ROUNDS; i++) {
+		reap(0, &status);
+		account_read(account_after);
+		if (strcmp(account_before, account_after) == 0)
+			break;
+		usleep(10000);
+	}
+	line[0] = 0;
+	for (int row = 0; n < (long)size && sscanf(was, "%31s %ld", name, &old) == 2; row++) {
+		if (sscanf(is, "%*s %ld", &new) != 1)
+			break;
+		if (row < ACCOUNT_SHOWN || old != new)
+			n += snprintf(line + n, size - n, " %s %+ld", name, new - old);
+		was = strchr(was, '\n') + 1;
+		is = strchr(is, '\n') + 1;
+	}
+	return n > 0 && strcmp(account_before, account_after) == 0;
+}
+
+/* account_warm: what counting itself touches of this process's memory is touched before anything is counted. */
+static void account_warm(void)
+{
+	char line[ACCOUNT_LINE];
+
+	account_read(account_before);
+	account_compare(line, sizeof(line));
+}
+
+/* run_shell: with ACCOUNTS, the log tells whether everything that was taken was given back. */
+static int run_shell(const char *command_file, bool plain, bool accounts)
+{
+	char line[ACCOUNT_LINE], text[ACCOUNT_LINE + 64];
 	char *login[] = {"-sh", NULL}, *reader[] = {"sh", NULL}, *command[] = {"sh", "-c", NULL, NULL};
 	char **argv = plain ? reader : login;
+	int status;
 	pid_t pid;
 
 	if (command_file) {
@@ -242,22 +308,37 @@ static int run_shell(const char *command_file, bool plain)
 		complain("standard input");
 		return 1;
 	}
+	account_warm();
 	say_ready();
+	account_read(account_before);
 	pid = spawn("/bin/sh", argv);
-	return pid < 0 ? 1 : await(pid, FOREVER);
+	status = pid < 0 ? 1 : await(pid, FOREVER);
+	if (accounts) {
+		bool same = account_compare(line, sizeof(line));
+
+		snprintf(text, sizeof(text), "<5>bulkhead: accounts %s:%s\n", same ? "even" : "differ", line);
+		log_line(text);
+	}
+	return status;
 }
 
 /* --- the tests --- */
 
-static int run_test(const char *name)
+/* run_test: WHAT is the name of a program, and perhaps behind a colon which of its tests. */
+static int run_test(const char *what)
 {
-	char path[512], *argv[] = {path, NULL};
+	char path[512], name[256], line[ACCOUNT_LINE], *argv[] = {path, NULL, NULL};
 	int status;
 	pid_t pid;
 
+	snprintf(name, sizeof(name), "%s", what);
+	argv[1] = strchr(name, ':');
+	if (argv[1])
+		*argv[1]++ = 0;
 	snprintf(path, sizeof(path), TEST_FOLDER "/%s", name);
 	printf("# begin %s\n", name);
 	fflush(stdout);
+	account_read(account_before);
 	pid = spawn(path, argv);
 	status = pid < 0 ? 1 : await(pid, PROGRAM_SECONDS);
 	if (status < 0) {
@@ -265,7 +346,9 @@ static int run_test(const char *name)
 		kill(-pid, SIGKILL);
 		status = await(pid, PROGRAM_SECONDS);
 	}
-	printf("# end %s status %d\n", name, status);
+	if (!account_compare(line, sizeof(line)))
+		status |= 1;
+	printf("# account %s%s\n# end %s status %d\n", name, line, name, status);
 	fflush(stdout);
 	return status;
 }
@@ -279,31 +362,44 @@ static int is_program(const struct dirent *e)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
-static int run_tests(void)
+static int run_all_tests(void)
 {
 	struct dirent **programs;
 	int n = scandir(TEST_FOLDER, &programs, is_program, alphasort);
 	int status = 0;
 
-	say_ready();
 	if (n < 0)
 		complain(TEST_FOLDER);
 	for (int i = 0; i < n; i++)
 		status |= run_test(programs[i]->d_name);
-	return n <= 0 || status ? 1 : 0;
+	return n <= 0 || status;
+}
+
+static int run_tests(char *const names[])
+{
+	int status = 0;
+
+	account_warm();
+	say_ready();
+	if (!*names)
+		return run_all_tests();
+	for (; *names; names++)
+		status |= run_test(*names);
+	return status != 0;
 }
 
 int main(int argc, char **argv)
 {
-	bool plain = false, tests = false;
+	bool plain = false, tests = false, accounts = false;
 	const char *command_file = NULL;
 	int status;
 
-	for (int option; (option = getopt(argc, argv, "c:st")) != -1;) {
+	for (int option; (option = getopt(argc, argv, "ac:st")) != -1;) {
 		if (option == 'c')
 			command_file = optarg;
 		plain |= option == 's';
 		tests |= option == 't';
+		accounts |= option == 'a';
 	}
 	setenv("PATH", "/sbin:/usr/sbin:/bin:/usr/bin", 1);
 	setenv("HOME", "/root", 1);
@@ -317,7 +413,7 @@ int main(int argc, char **argv)
 	sigaddset(&handled, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &handled, &before);
 
-	status = tests ? run_tests() : run_shell(command_file, plain);
+	status = tests ? run_tests(argv + optind) : run_shell(command_file, plain, accounts);
 	tcdrain(STDOUT_FILENO);
 	return status;
 }
