@@ -434,6 +434,8 @@ static const char *map_name(const struct map_line *l, char *path)
 		return "[stack]";
 	if (l->flags & REGION_VDSO)
 		return "[vdso]";
+	if (l->flags & REGION_VVAR)
+		return "[vvar]";
 	return l->heap ? "[heap]" : "";
 }
 

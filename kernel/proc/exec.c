@@ -15,6 +15,7 @@
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/elf.h"
 #include "kernel/proc/proc.h"
+#include "kernel/proc/vdso.h"
 #include "vm/aspace.h"
 #include "vm/kmem.h"
 #include "vm/uaccess.h"
@@ -48,6 +49,7 @@ struct exec {
 	struct elf_image image, loader;
 	u64 image_base, loader_base; /* added to the addresses in the images */
 	u64 entry;
+	u64 vdso;           /* AT_SYSINFO_EHDR */
 	struct creds creds; /* what the new program runs with */
 };
 
@@ -387,6 +389,7 @@ static u32 aux_fill(const struct exec *x, u64 (*aux)[2])
 	const struct creds *c = &x->creds;
 	u32 n = 0;
 #define AUX(type, value) (aux[n][0] = (type), aux[n][1] = (value), n++)
+	AUX(AT_SYSINFO_EHDR, x->vdso);
 	AUX(AT_HWCAP, cpu_features.hwcap);
 	AUX(AT_PAGESZ, PAGE_SIZE);
 	AUX(AT_CLKTCK, 100);
@@ -594,6 +597,8 @@ static int exec_prepare(struct exec *x, const char *path, struct exec_strings ar
 		err = resolve_scripts(x);
 	if (!err)
 		err = load_images(x);
+	if (!err)
+		err = vdso_map(x->as, proc_current()->personality & ADDR_NO_RANDOMIZE, &x->vdso);
 	if (err)
 		return err;
 	place_brk(x);

@@ -739,6 +739,15 @@ static bool task_exists(int tid)
 	return found;
 }
 
+i64 sys_getcpu(uaddr_t cpu, uaddr_t node, uaddr_t cache)
+{
+	u32 here = this_cpu_read(cpu), zero = 0;
+
+	if (cpu.va && copyout(cpu, &here, sizeof(here)) < 0)
+		return -EFAULT;
+	return node.va ? copyout(node, &zero, sizeof(zero)) : 0;
+}
+
 i64 sys_sched_getaffinity(int pid, u64 size, uaddr_t mask)
 {
 	u64 cpus = 0;
