@@ -79,8 +79,8 @@ static void snapshot_family(struct proc *p, struct snapshot *s)
 	s->ppid = p->parent ? p->parent->pid->nr : 0;
 	s->group = p->group->nr;
 	s->session = p->session->nr;
-	s->tty = tty_get_number(p->session->tty);
-	s->foreground = tty_get_foreground(p->session->tty);
+	s->tty = tty_get_number(tty_of(p));
+	s->foreground = tty_get_foreground(tty_of(p));
 }
 
 static void snapshot_proc(struct proc *p, struct snapshot *s)

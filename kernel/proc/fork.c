@@ -98,6 +98,7 @@ static void copy_plain(struct proc *p, struct proc *from)
 	p->personality = from->personality;
 	p->no_new_privs = from->no_new_privs;
 	p->dumpable = from->dumpable;
+	p->gave_tty_up = from->gave_tty_up;
 	p->exe = from->exe;
 	if (p->exe)
 		file_get(p->exe);

@@ -101,21 +101,22 @@ enum proc_state {
 };
 
 struct proc {
-	struct pid *pid;               /* [I] */
-	struct pid *group;             /* [proc_lock] */
-	struct pid *session;           /* [proc_lock] */
-	struct list group_link;        /* [proc_lock] */
-	struct list session_link;      /* [proc_lock] */
-	struct list all_link;          /* [proc_lock] every process, oldest first */
-	struct proc *parent;           /* [proc_lock] NULL for pid 1 */
-	pid_t parent_nr;               /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
-	struct list children;          /* [proc_lock] */
-	struct list sibling;           /* [proc_lock] */
-	struct list tasks;             /* [proc_lock and signal lock] either to read */
-	u32 task_count;                /* [proc_lock and signal lock] */
-	struct task *leader;           /* [proc_lock] the first task, or the one that called exec */
-	enum proc_state state;         /* [proc_lock and signal lock] either to read */
-	bool did_exec;                 /* [proc_lock] setpgid by the parent is refused from then on */
+	struct pid *pid;          /* [I] */
+	struct pid *group;        /* [proc_lock] */
+	struct pid *session;      /* [proc_lock] */
+	struct list group_link;   /* [proc_lock] */
+	struct list session_link; /* [proc_lock] */
+	struct list all_link;     /* [proc_lock] every process, oldest first */
+	struct proc *parent;      /* [proc_lock] NULL for pid 1 */
+	pid_t parent_nr;          /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
+	struct list children;     /* [proc_lock] */
+	struct list sibling;      /* [proc_lock] */
+	struct list tasks;        /* [proc_lock and signal lock] either to read */
+	u32 task_count;           /* [proc_lock and signal lock] */
+	struct task *leader;      /* [proc_lock] the first task, or the one that called exec */
+	enum proc_state state;    /* [proc_lock and signal lock] either to read */
+	bool gave_tty_up;         /* [proc_lock] TIOCNOTTY: its session's terminal is not its own any more */
+	bool did_exec;            /* [proc_lock] setpgid by the parent is refused from then on */
 	bool stop_report, cont_report; /* [proc_lock] wait4 has yet to tell of a stop, of a continuation */
 	bool group_exit;               /* [signal lock] all tasks are to end with exit_code */
 	struct task *exec_task;        /* [signal lock] who runs exec: all others are to end; or NULL */

@@ -322,6 +322,7 @@ i64 sys_setsid(void)
 			break; /* the number is a group's already */
 		proc_set_group(p, p->pid);
 		proc_set_session(p, p->pid);
+		p->gave_tty_up = false;
 		result = p->pid->nr;
 	}
 	return result;
