@@ -57,15 +57,11 @@ static int copy_sighand(struct proc *p, const struct proc *from, u64 flags)
 		p->sighand = from->sighand;
 		return 0;
 	}
-	p->sighand = sighand_alloc();
+	p->sighand = sighand_copy(from->sighand);
 	if (!p->sighand)
 		return -ENOMEM;
-	bool on = signal_lock(from->sighand);
-	memcpy(p->sighand->action, from->sighand->action, sizeof(p->sighand->action));
-	signal_unlock(from->sighand, on);
-	for (u32 i = 0; (flags & CLONE_CLEAR_SIGHAND) && i < SIG_COUNT; i++)
-		if (p->sighand->action[i].sa_handler != SIG_IGN)
-			p->sighand->action[i] = (struct sigaction){0};
+	if (flags & CLONE_CLEAR_SIGHAND)
+		sighand_reset(p->sighand);
 	return 0;
 }
 

@@ -70,6 +70,7 @@ struct sigqueue {          /* pending signals of a task or of a process */
 struct sighand {              /* shared by CLONE_SIGHAND */
 	u32 refs;             /* [atomic] */
 	struct spinlock lock; /* RANK_SIGNAL; also guards the queues and masks of its processes */
+	u64 given;            /* [lock] signals whose action sigaction gave: that of any other is all zero */
 	struct sigaction action[SIG_COUNT]; /* [lock] */
 };
 
@@ -284,6 +285,9 @@ void itimer_expired(struct timer *t);
 /* proc_reap: take a zombie out of the tables and free it. proc_lock held. */
 void proc_reap(struct proc *p);
 
-/* sighand_alloc, sighand_put */
+/* sighand_alloc: every action the default; sighand_copy: as in FROM. => NULL: out of memory */
 struct sighand *sighand_alloc(void);
+struct sighand *sighand_copy(struct sighand *from);
+/* sighand_reset: for a new program: what is not ignored becomes the default. */
+void sighand_reset(struct sighand *h);
 void sighand_put(struct sighand *h);
