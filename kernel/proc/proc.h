@@ -230,6 +230,9 @@ void signal_set_mask(u64 mask);
 void signal_set_mask_temporarily(u64 mask);
 /* signal_pending: what waits for the running task, blocked ones too. */
 u64 signal_pending(void);
+/* signal_waitq: woken when a signal becomes pending for P or one of its tasks. It is there for ever, and other
+ * processes may share it. */
+struct waitq *signal_waitq(const struct proc *p);
 /* signal_take: take one of SET from the running task's pending signals. => its number, 0: none */
 int signal_take(u64 set, siginfo_t *ret_info);
 /* signal_flush: drop all that is pending in Q. Signal lock held. */

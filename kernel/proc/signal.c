@@ -25,9 +25,19 @@ struct siginfo_entry {
 
 static struct kmem_cache *entry_cache;
 
+/* Not of the processes: an epoll that watches a signalfd may outlive the process that put it there. */
+static struct waitq wait_queues[64];
+
+struct waitq *signal_waitq(const struct proc *p)
+{
+	return &wait_queues[p->pid->nr % ARRAY_SIZE(wait_queues)];
+}
+
 void signal_init(void)
 {
 	entry_cache = kmem_cache_create("siginfo", sizeof(struct siginfo_entry), 16);
+	for (u32 i = 0; i < ARRAY_SIZE(wait_queues); i++)
+		waitq_init(&wait_queues[i]);
 }
 
 bool signal_lock(struct sighand *h)
@@ -136,6 +146,16 @@ static bool wants(const struct task *t, int sig)
 
 /* --- sending --- */
 
+/* Those who wait for signals as for files; the barrier pairs with that of the sleeper's look at what is pending. */
+static void tell_waiters(struct proc *p)
+{
+	struct waitq *q = signal_waitq(p);
+
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!list_empty(&q->waiters))
+		waitq_wake_all(q);
+}
+
 /* Signal lock held: somebody of P sees to a signal for the whole process. */
 static void wake_for(struct proc *p, int sig)
 {
@@ -231,6 +251,7 @@ static int send(struct proc *p, struct task *t, const siginfo_t *info)
 			struct sigqueue *q = t ? &t->sig_pending : &p->sig_pending;
 
 			err = queue_put(q, info, e);
+			tell_waiters(p);
 			e = NULL;
 			if (err)
 				;
@@ -282,8 +303,10 @@ void signal_timer(struct proc *p)
 	siginfo_t info = {.si_signo = SIGALRM, .si_code = SI_KERNEL};
 	bool on = signal_lock(p->sighand);
 
-	if (!dropped(p, NULL, SIGALRM) && queue_put(&p->sig_pending, &info, NULL) == 0)
+	if (!dropped(p, NULL, SIGALRM) && queue_put(&p->sig_pending, &info, NULL) == 0) {
+		tell_waiters(p);
 		wake_for(p, SIGALRM);
+	}
 	signal_unlock(p->sighand, on);
 }
 

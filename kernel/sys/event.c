@@ -1,10 +1,14 @@
-/* Descriptors to wait with: eventfd, epoll. */
+/* Descriptors to wait with: eventfd, epoll, timerfd, signalfd. */
+#include "kernel/abi/capability.h"
 #include "kernel/fs/epoll.h"
 #include "kernel/fs/eventfd.h"
 #include "kernel/fs/fdtable.h"
+#include "kernel/fs/signalfd.h"
+#include "kernel/fs/timerfd.h"
 #include "kernel/sys/path.h"
 #include "kernel/sys/poll.h"
 #include "kernel/sys/syscall.h"
+#include "kernel/sys/usertime.h"
 
 /* --- eventfd --- */
 
@@ -127,4 +131,124 @@ i64 sys_epoll_pwait2(int epfd, uaddr_t events, int maxevents, uaddr_t timeout, u
 	int err = wait_deadline_of(timeout, NS_PER_SEC, &deadline);
 
 	return err < 0 ? err : epoll_masked(epfd, events, maxevents, deadline, sigmask, sigsetsize);
+}
+
+/* --- timerfd --- */
+
+i64 sys_timerfd_create(int clock, int flags)
+{
+	struct file *f;
+	int err;
+
+	if (flags & ~(TFD_CLOEXEC | TFD_NONBLOCK))
+		return -EINVAL;
+	switch (clock) {
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_BOOTTIME_ALARM:
+		if (!capable(CAP_WAKE_ALARM))
+			return -EPERM;
+		break;
+	case CLOCK_REALTIME:
+	case CLOCK_MONOTONIC:
+	case CLOCK_BOOTTIME:
+		break;
+	default:
+		return -EINVAL;
+	}
+	if ((err = timerfd_open(clock, flags, &f)) < 0)
+		return err;
+	return fd_install_new(f, flags & TFD_CLOEXEC);
+}
+
+/* An itimerspec: the interval, then the value. */
+static int itimerspec_get(uaddr_t from, struct timerfd_time *ret)
+{
+	int err = timespec_get(from, &ret->interval);
+
+	return err ? err : timespec_get(UADDR(from.va + sizeof(struct __kernel_timespec)), &ret->value);
+}
+
+static int itimerspec_put(uaddr_t to, const struct timerfd_time *time)
+{
+	struct __kernel_itimerspec its = {timespec_from_ns(time->interval), timespec_from_ns(time->value)};
+
+	return copyout(to, &its, sizeof(its));
+}
+
+i64 sys_timerfd_settime(int fd, int flags, uaddr_t new, uaddr_t old)
+{
+	struct timerfd_time time, was;
+	struct fdref r;
+	i64 err;
+
+	if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
+		return -EINVAL;
+	if ((err = itimerspec_get(new, &time)) < 0)
+		return err;
+	r = fd_use(fd);
+	if (!r.file)
+		err = -EBADF;
+	else if (!file_is_timerfd(r.file))
+		err = -EINVAL;
+	else
+		timerfd_set(r.file, flags, &time, &was);
+	fd_return(r);
+	return err || !old.va ? err : itimerspec_put(old, &was);
+}
+
+i64 sys_timerfd_gettime(int fd, uaddr_t value)
+{
+	struct timerfd_time now;
+	struct fdref r = fd_use(fd);
+	i64 err = 0;
+
+	if (!r.file)
+		err = -EBADF;
+	else if (!file_is_timerfd(r.file))
+		err = -EINVAL;
+	else
+		timerfd_get(r.file, &now);
+	fd_return(r);
+	return err ? err : itimerspec_put(value, &now);
+}
+
+/* --- signalfd --- */
+
+static i64 signalfd_change(int fd, u64 mask)
+{
+	struct fdref r = fd_use(fd);
+	i64 ret = fd;
+
+	if (!r.file)
+		ret = -EBADF;
+	else if (!file_is_signalfd(r.file))
+		ret = -EINVAL;
+	else
+		signalfd_set(r.file, mask);
+	fd_return(r);
+	return ret;
+}
+
+i64 sys_signalfd4(int fd, uaddr_t user, u64 sigsetsize, int flags)
+{
+	struct file *f;
+	u64 mask;
+	int err;
+
+	if (sigsetsize != sizeof(mask))
+		return -EINVAL;
+	if (copyin(&mask, user, sizeof(mask)) < 0)
+		return -EFAULT;
+	if (flags & ~(SFD_CLOEXEC | SFD_NONBLOCK))
+		return -EINVAL;
+	if (fd != -1)
+		return signalfd_change(fd, mask);
+	if ((err = signalfd_open(mask, flags, &f)) < 0)
+		return err;
+	return fd_install_new(f, flags & SFD_CLOEXEC);
+}
+
+i64 sys_signalfd(int fd, uaddr_t mask, u64 sigsetsize)
+{
+	return sys_signalfd4(fd, mask, sigsetsize, 0);
 }

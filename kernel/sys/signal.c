@@ -210,9 +210,8 @@ i64 sys_kill(int pid, int sig)
 	return result;
 }
 
-static i64 kill_task(int tgid, int tid, int sig)
+static i64 send_task(int tgid, int tid, int sig, const siginfo_t *info)
 {
-	siginfo_t info = sender(sig, SI_TKILL);
 	i64 result = -ESRCH;
 
 	if (tid <= 0 || sig < 0 || sig > SIG_COUNT)
@@ -225,9 +224,16 @@ static i64 kill_task(int tgid, int tid, int sig)
 			break;
 		result = may_signal(t->proc, sig) ? 0 : -EPERM;
 		if (!result && sig)
-			result = signal_send_task(t, &info);
+			result = signal_send_task(t, info);
 	}
 	return result;
+}
+
+static i64 kill_task(int tgid, int tid, int sig)
+{
+	siginfo_t info = sender(sig, SI_TKILL);
+
+	return send_task(tgid, tid, sig, &info);
 }
 
 i64 sys_tkill(int tid, int sig)
@@ -238,6 +244,51 @@ i64 sys_tkill(int tid, int sig)
 i64 sys_tgkill(int tgid, int tid, int sig)
 {
 	return tgid <= 0 ? -EINVAL : kill_task(tgid, tid, sig);
+}
+
+/* sent_info: what the caller says of a signal. Nobody may sign for the kernel or for kill(2), but to himself.
+ * => 0; -EFAULT; -EPERM */
+static int sent_info(uaddr_t user, int pid, int sig, siginfo_t *ret)
+{
+	if (copyin(ret, user, sizeof(*ret)) < 0)
+		return -EFAULT;
+	ret->si_signo = sig;
+	if ((ret->si_code >= 0 || ret->si_code == SI_TKILL) && pid != proc_current()->pid->nr)
+		return -EPERM;
+	return 0;
+}
+
+i64 sys_rt_sigqueueinfo(int pid, int sig, uaddr_t user)
+{
+	siginfo_t info;
+	i64 result = sent_info(user, pid, sig, &info);
+
+	if (result)
+		return result;
+	if (sig < 0 || sig > SIG_COUNT)
+		return -EINVAL;
+	result = -ESRCH;
+	WITH_LOCK (&proc_lock) {
+		struct proc *p = pid > 0 ? proc_find(pid) : NULL;
+
+		if (!p)
+			break;
+		result = may_signal(p, sig) ? 0 : -EPERM;
+		if (!result && sig)
+			result = signal_send_proc(p, &info);
+	}
+	return result;
+}
+
+i64 sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, uaddr_t user)
+{
+	siginfo_t info;
+	int err;
+
+	if (tgid <= 0)
+		return -EINVAL;
+	err = sent_info(user, tid, sig, &info);
+	return err ? err : send_task(tgid, tid, sig, &info);
 }
 
 /* --- futex --- */

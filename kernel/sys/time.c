@@ -2,6 +2,7 @@
 #include "hal/base/string.h"
 #include "hal/time/clock.h"
 #include "kernel/abi/capability.h"
+#include "kernel/fs/timerfd.h"
 #include "kernel/proc/proc.h"
 #include "kernel/sys/poll.h"
 #include "kernel/sys/syscall.h"
@@ -104,6 +105,7 @@ i64 sys_clock_settime(int clock, uaddr_t tp)
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
 	clock_set_real(ns);
+	timerfd_clock_was_set();
 	return 0;
 }
 

@@ -1122,6 +1122,18 @@ static i64 call_epoll_create(void)
 	return syscall(SYS_epoll_create1, 0);
 }
 
+static i64 call_timerfd(void)
+{
+	return syscall(SYS_timerfd_create, CLOCK_MONOTONIC, 0);
+}
+
+static i64 call_signalfd(void)
+{
+	static u64 mask = 1;
+
+	return syscall(SYS_signalfd4, -1, &mask, 8, 0);
+}
+
 static void prepare_watch(void)
 {
 	OK(mkfifo("watched", 0600));
@@ -1149,9 +1161,11 @@ static void undo_watch(i64 ret)
 	drop_watch();
 }
 
-TEST(events, "[V10] each allocation of eventfd and epoll fails once")
+TEST(events, "[V10] each allocation of eventfd, timerfd, signalfd and epoll fails once")
 {
 	WALK({.name = "eventfd2", .call = call_eventfd, .undo = undo_fd},
+	     {.name = "timerfd_create", .call = call_timerfd, .undo = undo_fd},
+	     {.name = "signalfd4", .call = call_signalfd, .undo = undo_fd},
 	     {.name = "epoll_create1", .call = call_epoll_create, .undo = undo_fd},
 	     {.name = "epoll_ctl",
 	      .prepare = prepare_watch,

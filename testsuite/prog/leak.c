@@ -4,6 +4,8 @@
 
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
 
 static void bomb(u32 count)
 {
@@ -144,21 +146,33 @@ static void round_events(u32 i)
 {
 	int ep = OK(epoll_create1(0)), inner = OK(epoll_create1(0)), fd = OK(eventfd(i, 0)), fds[2];
 	struct epoll_event ev = {.events = EPOLLIN | EPOLLOUT};
+	struct itimerspec soon = {{1, 0}, {0, 1 + i % 100000}};
+	int timer, signals;
+	sigset_t set;
 
 	OK(pipe(fds));
+	timer = OK(timerfd_create(i % 3 ? CLOCK_REALTIME : CLOCK_MONOTONIC, 0));
+	OK(timerfd_settime(timer, TFD_TIMER_ABSTIME, &soon, NULL));
+	sigemptyset(&set);
+	signals = OK(signalfd(-1, &set, 0));
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, timer, &ev));
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, signals, &ev));
+	close(i % 5 ? timer : signals);
 	OK(epoll_ctl(ep, EPOLL_CTL_ADD, fd, &ev));
 	OK(epoll_ctl(inner, EPOLL_CTL_ADD, fds[1], &ev));
 	OK(epoll_ctl(ep, EPOLL_CTL_ADD, inner, &ev));
-	IS(epoll_wait(ep, &ev, 1, 0), 1);
+	CHECK(epoll_wait(ep, &ev, 1, 0) == 1);
 	IS(CHILD(IS(epoll_ctl(ep, EPOLL_CTL_ADD, fds[0], &ev), 0)), EXITED(0));
 	close(i % 2 ? ep : fd);
 	close(i % 2 ? fd : ep);
+	close(i % 5 ? signals : timer);
 	close(fds[i % 2]);
 	close(fds[!(i % 2)]);
 	close(inner);
 }
 
-TEST(events, "[P10] five hundred rounds of epolls, eventfds and pipes, closed in one order and another")
+TEST(events, "[P10] five hundred rounds of epolls, eventfds, timers, signalfds and pipes, closed in one "
+             "order and another")
 {
 	steady(round_events, 500);
 }
