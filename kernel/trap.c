@@ -5,7 +5,7 @@
 #include "hal/cpu/fpu.h"
 #include "hal/cpu/panic.h"
 #include "hal/cpu/trapframe.h"
-#include "kernel/proc/proc.h"
+#include "kernel/proc/ptrace.h"
 #include "kernel/sys/syscall.h"
 #include "sched/thread.h"
 #include "vm/aspace.h"
@@ -99,6 +99,8 @@ void upcall_exception(u32 vector, struct trapframe *tf, u64 addr)
 		signal_fault(SIGFPE, FPE_INTDIV, tf->rip);
 		break;
 	case VEC_DB:
+		if ((addr & DR6_SINGLE_STEP) && !ptrace_stepped())
+			break;
 		signal_fault(SIGTRAP, addr & DR6_SINGLE_STEP ? TRAP_TRACE : TRAP_BRKPT, tf->rip);
 		break;
 	case VEC_BP:

@@ -20,8 +20,7 @@ enum region_flags {
 	REGION_STACK = 2,  /* grows downwards on touch */
 	REGION_HEAP = 4,   /* brk */
 	REGION_NORESERVE = 8,
-	REGION_VDSO = 16, /* the vDSO's code */
-	REGION_VVAR = 32, /* its data */
+	REGION_VDSO = 16,
 };
 
 struct region {
@@ -103,6 +102,9 @@ int aspace_fault(struct aspace *as, vaddr_t addr, u32 access);
  * => 0 or the errors of aspace_fault */
 int aspace_write(struct aspace *as, vaddr_t va, const void *buf, size_t n);
 int aspace_read(struct aspace *as, vaddr_t va, void *buf, size_t n);
+/* aspace_poke: as aspace_write, where the program itself may not write, too (a debugger's breakpoints): private pages
+ * become copies of their own. */
+int aspace_poke(struct aspace *as, vaddr_t va, const void *buf, size_t n);
 
 /* aspace_shared_frame => true and the frame of VA's page, when it is mapped and belongs to a shared mapping. */
 bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa);

@@ -141,8 +141,32 @@ int aspace_fault(struct aspace *as, vaddr_t addr, u32 access)
 	return err;
 }
 
+/* poke_locked: a page that may be written to for a debugger: of a private mapping, a copy of its own even where the
+ * program itself may not write. */
+static int poke_locked(struct aspace *as, vaddr_t va)
+{
+	struct region *r = region_find(as, va);
+	vaddr_t page = ALIGN_DOWN(va, PAGE_SIZE);
+	paddr_t pa;
+	u32 have;
+
+	if (!r || r->start > va || (r->flags & REGION_SHARED))
+		return fault_locked(as, va, VM_WRITE);
+	if (!r->prot)
+		return -EACCES;
+	if (!pmap_query(&as->pmap, page, &pa, &have))
+		pa = 0;
+	return fault_write(as, r, page, pa);
+}
+
+enum reach {
+	REACH_READ,
+	REACH_WRITE,
+	REACH_POKE
+};
+
 /* reach: the bytes of one page of AS, through the direct map. */
-static int reach(struct aspace *as, vaddr_t va, void *buf, size_t n, bool write)
+static int reach(struct aspace *as, vaddr_t va, void *buf, size_t n, enum reach how)
 {
 	int err = -EFAULT;
 
@@ -152,14 +176,17 @@ static int reach(struct aspace *as, vaddr_t va, void *buf, size_t n, bool write)
 		paddr_t pa;
 		u32 prot;
 		vaddr_t page = ALIGN_DOWN(va, PAGE_SIZE);
-		bool ready = pmap_query(&as->pmap, page, &pa, &prot) && (!write || (prot & VM_WRITE));
+		bool ready =
+		        pmap_query(&as->pmap, page, &pa, &prot) && (how == REACH_READ || (prot & VM_WRITE));
 
 		if (!ready) {
-			err = fault_locked(as, va, write ? VM_WRITE : VM_READ);
+			err = how == REACH_POKE
+			              ? poke_locked(as, va)
+			              : fault_locked(as, va, how == REACH_WRITE ? VM_WRITE : VM_READ);
 			if (err || !pmap_query(&as->pmap, page, &pa, &prot))
 				break;
 		}
-		if (write)
+		if (how != REACH_READ)
 			memcpy(phys_to_virt(pa) + (va & PAGE_MASK), buf, n);
 		else
 			memcpy(buf, phys_to_virt(pa) + (va & PAGE_MASK), n);
@@ -168,11 +195,11 @@ static int reach(struct aspace *as, vaddr_t va, void *buf, size_t n, bool write)
 	return err;
 }
 
-static int reach_all(struct aspace *as, vaddr_t va, void *buf, size_t n, bool write)
+static int reach_all(struct aspace *as, vaddr_t va, void *buf, size_t n, enum reach how)
 {
 	while (n) {
 		size_t part = MIN(n, PAGE_SIZE - (va & PAGE_MASK));
-		int err = reach(as, va, buf, part, write);
+		int err = reach(as, va, buf, part, how);
 
 		if (err)
 			return err;
@@ -185,10 +212,15 @@ static int reach_all(struct aspace *as, vaddr_t va, void *buf, size_t n, bool wr
 
 int aspace_write(struct aspace *as, vaddr_t va, const void *buf, size_t n)
 {
-	return reach_all(as, va, (void *)buf, n, true);
+	return reach_all(as, va, (void *)buf, n, REACH_WRITE);
 }
 
 int aspace_read(struct aspace *as, vaddr_t va, void *buf, size_t n)
 {
-	return reach_all(as, va, buf, n, false);
+	return reach_all(as, va, buf, n, REACH_READ);
+}
+
+int aspace_poke(struct aspace *as, vaddr_t va, const void *buf, size_t n)
+{
+	return reach_all(as, va, (void *)buf, n, REACH_POKE);
 }

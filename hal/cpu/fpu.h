@@ -25,3 +25,9 @@ u32 fpu_exceptions(bool simd);
  * and SSE, in FXSAVE's form. => 0, or -1 on a fault, some components then loaded */
 int fpu_save_user(u64 to);
 int fpu_restore_user(u64 from, bool extended);
+
+/* fpu_export: an area's components into DST, SIZE zero bytes: FPU_LEGACY_SIZE in FXSAVE's form, fpu_size() whole.
+ * fpu_import: the reverse, from bytes that may be anything. => 0 or -EINVAL (what the CPU would not load) */
+#define FPU_LEGACY_SIZE 512UL
+void fpu_export(void *dst, const void *area, size_t size);
+int fpu_import(void *area, const void *src, size_t size);

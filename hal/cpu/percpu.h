@@ -33,8 +33,8 @@ enum ist {
 
 /* The part of struct thread (sched/thread.h) that hal knows: its first member. */
 struct cpu_thread {
-	u32 work; /* [atomic] WORK_*: what is to be done before its next instruction in ring 3 */
-	u32 pad;
+	u32 work;       /* [atomic] WORK_*: what is to be done before its next instruction in ring 3 */
+	u32 entry_work; /* [atomic] ENTRY_*: what its system calls are wrapped in; above hal's concern */
 	u64 kstack_top; /* [I] */
 };
 
@@ -53,6 +53,10 @@ static inline bool selectors_null(const struct cpu_selectors *s)
 #define WORK_RESTORE 8U /* its signal mask is to be put back */
 #define WORK_KILL 4U    /* stays set once it is: the thread is to end */
 
+#define ENTRY_LOG 1U    /* trace=syscalls */
+#define ENTRY_TRACED 2U /* its tracer wants to see each system call */
+#define ENTRY_STEP 4U   /* its tracer lets it do one instruction, and a system call is one */
+
 #define HELD_LOCKS_MAX 16
 
 struct percpu {
@@ -65,7 +69,7 @@ struct percpu {
 	bool in_irq;                  /* [c] an interrupt handler runs */
 	bool online;                  /* [I] */
 	struct tss tss __aligned(16); /* [c] rsp0 by sched, the rest [I] */
-	u64 gdt[16];                  /* [I] */
+	u64 gdt[10];                  /* [I] */
 	struct thread *fpu_owner;     /* [c] whose extended state the registers hold; NULL: nobody's */
 	struct runq *runq;            /* [I] sched/runq.c */
 	void *frame_cache;            /* [I] vm/frame.c */

@@ -122,6 +122,9 @@ void trap_handle(u32 vector, struct trapframe *tf)
 	} else {
 		interrupt(vector, tf);
 	}
+	/* Neither an error code nor nothing is the number of a call: only those are restarted. */
+	if (vector != VEC_SYSCALL)
+		tf->orig_rax = ~0UL;
 }
 
 /* trap_bad_return: from entry.S: the frame would take ring 3 to a non-canonical address. That is the program's

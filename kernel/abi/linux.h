@@ -17,6 +17,7 @@
 #include <asm/termios.h>
 #include <asm/ucontext.h>
 #include <asm/unistd.h>
+#include <linux/audit.h>
 #include <linux/auxvec.h>
 #include <linux/elf.h>
 #include <linux/eventpoll.h>
@@ -28,6 +29,7 @@
 #include <linux/mman.h>
 #include <linux/personality.h>
 #include <linux/prctl.h>
+#include <linux/ptrace.h>
 #include <linux/random.h>
 #include <linux/reboot.h>
 #include <linux/resource.h>
@@ -39,7 +41,6 @@
 #include <linux/time_types.h>
 #include <linux/timerfd.h>
 #include <linux/times.h>
-#include <linux/timex.h>
 #include <linux/tty.h>
 #include <linux/uio.h>
 #include <linux/utsname.h>

@@ -9,6 +9,7 @@
 #include "kernel/fs/inode.h"
 #include "kernel/fs/perm.h"
 #include "kernel/fs/procfs.h"
+#include "kernel/proc/ptrace.h"
 #include "kernel/tty/tty.h"
 #include "vm/aspace.h"
 #include "vm/kmem.h"
@@ -19,7 +20,7 @@
 
 /* Facts of a process or a task, gathered under proc_lock. */
 struct snapshot {
-	pid_t nr, tgid, ppid, group, session, foreground;
+	pid_t nr, tgid, ppid, tracer, group, session, foreground;
 	u32 tty, tasks, cpu;
 	char state, name[16];
 	u64 user, kernel, child_user, child_kernel; /* ns */
@@ -37,6 +38,8 @@ static char task_state(const struct proc *p, const struct task *t)
 {
 	if (!t)
 		return 'Z';
+	if (t->pid->tracee && t->pid->tracee->state != TRACEE_RUNS)
+		return 't';
 	if (p->state == PROC_STOPPED)
 		return 'T';
 	switch (read_once(t->thread.state)) {
@@ -79,8 +82,8 @@ static void snapshot_family(struct proc *p, struct snapshot *s)
 	s->ppid = p->parent ? p->parent->pid->nr : 0;
 	s->group = p->group->nr;
 	s->session = p->session->nr;
-	s->tty = tty_get_number(tty_of(p));
-	s->foreground = tty_get_foreground(tty_of(p));
+	s->tty = tty_get_number(p->session->tty);
+	s->foreground = tty_get_foreground(p->session->tty);
 }
 
 static void snapshot_proc(struct proc *p, struct snapshot *s)
@@ -118,6 +121,7 @@ static int snapshot_take(struct proc_node *n, struct snapshot *s)
 		return -ESRCH;
 	}
 	s->nr = n->pid->nr;
+	s->tracer = n->pid->tracee ? n->pid->tracee->tracer->pid->nr : 0;
 	s->state = p->state == PROC_ZOMBIE ? 'Z' : task_state(p, t);
 	snapshot_proc(p, s);
 	snapshot_family(p, s);
@@ -230,6 +234,8 @@ static const char *state_name(char state)
 		return "disk sleep";
 	case 'T':
 		return "stopped";
+	case 't':
+		return "tracing stop";
 	case 'Z':
 		return "zombie";
 	default:
@@ -304,9 +310,9 @@ static int status_show(struct seq *s, struct proc_node *n)
 		return err;
 	seq_printf(s,
 	           "Name:\t%s\nUmask:\t0%u%u%u\nState:\t%c (%s)\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\n"
-	           "TracerPid:\t0\n",
+	           "TracerPid:\t%d\n",
 	           t.name, t.umask >> 6, t.umask >> 3 & 7, t.umask & 7, t.state, state_name(t.state), t.tgid,
-	           t.nr, t.ppid);
+	           t.nr, t.ppid, t.tracer);
 	status_ids(s, &t);
 	if (t.as)
 		status_memory(s, t.as);
@@ -434,8 +440,6 @@ static const char *map_name(const struct map_line *l, char *path)
 		return "[stack]";
 	if (l->flags & REGION_VDSO)
 		return "[vdso]";
-	if (l->flags & REGION_VVAR)
-		return "[vvar]";
 	return l->heap ? "[heap]" : "";
 }
 

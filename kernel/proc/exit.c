@@ -6,7 +6,7 @@
 #include "kernel/fs/fsctx.h"
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/futex.h"
-#include "kernel/proc/proc.h"
+#include "kernel/proc/ptrace.h"
 #include "kernel/tty/tty.h"
 #include "vm/aspace.h"
 #include "vm/uaccess.h"
@@ -45,6 +45,7 @@ static bool leave(struct proc *p, struct task *t, int wait_status)
 		signal_retarget(p, NULL,
 		                ~0UL); /* T may have been woken for what it does not see to any more */
 		signal_unlock(p->sighand, on);
+		ptrace_task_ended(t, wait_status);
 	}
 	if (!last)
 		waitq_wake_all(&p->stop_wait); /* exec may wait for the others' end */
@@ -89,18 +90,26 @@ static void reparent_children(struct proc *p)
 			signal_kernel(c, c->parent_death_signal);
 		if (c->group != p->group)
 			orphan_group(c->group);
-		if (c->state == PROC_ZOMBIE) /* last: C may be gone after it */
-			proc_notify_parent(c, CLD_EXITED, 0);
+		if (c->state == PROC_ZOMBIE && !c->pid->tracee) /* last: C may be gone after it */
+			proc_notify_end(c);
 	}
+}
+
+void proc_notify_end(struct proc *p)
+{
+	bool signalled = p->exit_code & 0x7f;
+
+	proc_notify_parent(p, signalled ? CLD_KILLED : CLD_EXITED,
+	                   signalled ? p->exit_code & 0x7f : p->exit_code >> 8);
 }
 
 /* become_zombie: proc_lock held. After it, P may be freed at any time. */
 static void become_zombie(struct proc *p, struct sighand *h)
 {
 	struct proc *parent = p->parent;
-	int status = p->exit_code;
 
 	reparent_children(p);
+	ptrace_release(p);
 	if (p->session == p->pid)
 		tty_session_exit(p->session);
 	/* P's own group, if P was what linked it to the session. */
@@ -114,8 +123,8 @@ static void become_zombie(struct proc *p, struct sighand *h)
 	signal_flush(&p->sig_pending);
 	p->sighand = NULL;
 	signal_unlock(h, on);
-	bool signalled = status & 0x7f;
-	proc_notify_parent(p, signalled ? CLD_KILLED : CLD_EXITED, signalled ? status & 0x7f : status >> 8);
+	if (!ptrace_proc_ended(p))
+		proc_notify_end(p);
 }
 
 /* The last task: give back what the process holds, while it can still sleep. */
@@ -148,6 +157,7 @@ void __noreturn task_exit(int wait_status)
 	struct sighand *h = p->sighand;
 	bool last;
 
+	ptrace_event(PTRACE_EVENT_EXIT, (u64)wait_status);
 	clear_tid(t);
 	last = leave(p, t, wait_status);
 	struct aspace *as = thread_set_aspace(NULL);

@@ -6,7 +6,7 @@
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/fsctx.h"
 #include "kernel/fs/vfs.h"
-#include "kernel/proc/proc.h"
+#include "kernel/proc/ptrace.h"
 #include "vm/aspace.h"
 #include "vm/kmem.h"
 #include "vm/uaccess.h"
@@ -57,11 +57,15 @@ static int copy_sighand(struct proc *p, const struct proc *from, u64 flags)
 		p->sighand = from->sighand;
 		return 0;
 	}
-	p->sighand = sighand_copy(from->sighand);
+	p->sighand = sighand_alloc();
 	if (!p->sighand)
 		return -ENOMEM;
-	if (flags & CLONE_CLEAR_SIGHAND)
-		sighand_reset(p->sighand);
+	bool on = signal_lock(from->sighand);
+	memcpy(p->sighand->action, from->sighand->action, sizeof(p->sighand->action));
+	signal_unlock(from->sighand, on);
+	for (u32 i = 0; (flags & CLONE_CLEAR_SIGHAND) && i < SIG_COUNT; i++)
+		if (p->sighand->action[i].sa_handler != SIG_IGN)
+			p->sighand->action[i] = (struct sigaction){0};
 	return 0;
 }
 
@@ -94,7 +98,6 @@ static void copy_plain(struct proc *p, struct proc *from)
 	p->personality = from->personality;
 	p->no_new_privs = from->no_new_privs;
 	p->dumpable = from->dumpable;
-	p->gave_tty_up = from->gave_tty_up;
 	p->exe = from->exe;
 	if (p->exe)
 		file_get(p->exe);
@@ -140,6 +143,8 @@ static void copy_registers(struct task *t, const struct clone_request *req)
 	preempt_enable();
 	*tf = *task_frame(me);
 	tf->rax = sabotage(fork_result) ? tf->rax : 0;
+	if (me->stepping)
+		tf->rflags &= ~RFLAGS_TF;
 	if (req->stack)
 		tf->rsp = req->stack;
 	t->thread.fs_base = req->flags & CLONE_SETTLS ? req->tls : me->thread.fs_base;
@@ -194,7 +199,8 @@ static bool limit_reached(struct proc *p)
 }
 
 /* appear: the child enters the tables, unless the caller is ending by now. => 0, -ERESTARTSYS, -EAGAIN */
-static int appear(struct proc *p, struct task *t, const struct clone_request *req, struct vfork_wait *wait)
+static int appear(struct proc *p, struct task *t, const struct clone_request *req, struct vfork_wait *wait,
+                  struct ptrace_clone *trace)
 {
 	struct proc *me = proc_current();
 	bool thread = req->flags & CLONE_THREAD;
@@ -218,6 +224,7 @@ static int appear(struct proc *p, struct task *t, const struct clone_request *re
 			proc_insert(p, parent);
 		}
 		task_insert(p, t);
+		ptrace_adopt(trace, t);
 	}
 	return err;
 }
@@ -249,6 +256,7 @@ i64 proc_clone(const struct clone_request *req)
 {
 	struct proc *me = proc_current(), *p = me;
 	struct vfork_wait wait = {.done = false};
+	struct ptrace_clone trace = {.event = 0};
 	bool thread = req->flags & CLONE_THREAD, vfork = !thread && (req->flags & CLONE_VFORK);
 	struct task *t;
 	int err = clone_check(req);
@@ -269,7 +277,10 @@ i64 proc_clone(const struct clone_request *req)
 	if ((req->flags & CLONE_PARENT_SETTID) && copyout(req->parent_tid, &nr, sizeof(nr)) < 0)
 		err = -EFAULT;
 	if (!err)
-		err = appear(p, t, req, vfork ? &wait : NULL);
+		err = ptrace_clone(req->flags, req->exit_signal, &trace);
+	if (!err)
+		err = appear(p, t, req, vfork ? &wait : NULL, &trace);
+	ptrace_clone_cancel(&trace); /* when it was not taken up */
 	if (err) {
 		if (!thread)
 			proc_free(p);
@@ -277,7 +288,11 @@ i64 proc_clone(const struct clone_request *req)
 		return err;
 	}
 	thread_start(&t->thread);
-	if (vfork)
+	if (trace.event)
+		ptrace_event(trace.event, (u64)nr);
+	if (vfork) {
 		vfork_wait(p, nr, &wait);
+		ptrace_event(PTRACE_EVENT_VFORK_DONE, (u64)nr);
+	}
 	return nr;
 }

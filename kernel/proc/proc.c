@@ -1,5 +1,6 @@
 /* The process table: making, finding and dropping processes and tasks. */
-#include "kernel/proc/proc.h"
+#include "kernel/proc/ptrace.h"
+#include "kernel/sys/syscall.h"
 #include "hal/base/assert.h"
 #include "hal/base/string.h"
 #include "hal/cpu/fpu.h"
@@ -22,56 +23,21 @@ void proc_init(void)
 	fpu_cache = fpu_size() <= 2048 ? kmem_cache_create("fpu", fpu_size(), 64) : NULL;
 	pid_init();
 	signal_init();
+	ptrace_init();
 }
 
 /* --- signal handlers, shared or not --- */
 
-/* sighand_new: with no actions yet. */
-static struct sighand *sighand_new(void)
+struct sighand *sighand_alloc(void)
 {
 	struct sighand *h = kmem_cache_alloc(sighand_cache);
 
 	if (!h)
 		return NULL;
+	memset(h, 0, sizeof(*h));
 	h->refs = 1;
 	spin_init(&h->lock, "signal", RANK_SIGNAL);
 	return h;
-}
-
-struct sighand *sighand_alloc(void)
-{
-	struct sighand *h = sighand_new();
-
-	if (!h)
-		return NULL;
-	h->given = 0;
-	memset(h->action, 0, sizeof(h->action));
-	return h;
-}
-
-struct sighand *sighand_copy(struct sighand *from)
-{
-	struct sighand *h = sighand_new();
-
-	if (!h)
-		return NULL;
-	bool on = signal_lock(from);
-	h->given = from->given;
-	memcpy(h->action, from->action, sizeof(h->action));
-	signal_unlock(from, on);
-	return h;
-}
-
-void sighand_reset(struct sighand *h)
-{
-	bool on = signal_lock(h);
-
-	for (u64 left = h->given; left; left &= left - 1) {
-		struct sigaction *sa = &h->action[__builtin_ctzl(left)];
-
-		*sa = (struct sigaction){.sa_handler = sa->sa_handler == SIG_IGN ? SIG_IGN : SIG_DFL};
-	}
-	signal_unlock(h, on);
 }
 
 void sighand_put(struct sighand *h)
@@ -112,6 +78,7 @@ struct task *task_alloc(void)
 	list_init(&t->sig_pending.infos);
 	t->altstack.ss_flags = SS_DISABLE;
 	t->thread.on_dead = task_dead;
+	t->thread.cpu.entry_work = syscall_trace_all ? ENTRY_LOG : 0;
 	return t;
 }
 
@@ -161,6 +128,7 @@ struct proc *proc_alloc(void)
 	list_init(&p->children);
 	list_init(&p->sibling);
 	list_init(&p->tasks);
+	list_init(&p->tracees);
 	list_init(&p->sig_pending.infos);
 	waitq_init(&p->child_wait);
 	waitq_init(&p->stop_wait);

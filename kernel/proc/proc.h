@@ -35,6 +35,7 @@ struct pid {
 	struct tty *tty;     /* [proc_lock] as a session: its controlling terminal, or NULL; counted */
 	struct pid *
 	        hung_group; /* [proc_lock] foreground group of a terminal that was hung up; counted; or NULL */
+	struct tracee *tracee; /* [proc_lock] how the task is traced, NULL: it is not (ptrace.h) */
 };
 
 #define PID_MAX 32768
@@ -70,7 +71,6 @@ struct sigqueue {          /* pending signals of a task or of a process */
 struct sighand {              /* shared by CLONE_SIGHAND */
 	u32 refs;             /* [atomic] */
 	struct spinlock lock; /* RANK_SIGNAL; also guards the queues and masks of its processes */
-	u64 given;            /* [lock] signals whose action sigaction gave: that of any other is all zero */
 	struct sigaction action[SIG_COUNT]; /* [lock] */
 };
 
@@ -92,6 +92,8 @@ struct task {
 	u64 restart_deadline;        /* [c] of the sleep or poll that restart_syscall goes on with; 0: none */
 	bool restart_poll;           /* [c] it is a poll, with the same arguments */
 	uaddr_t restart_left;        /* [c] where that sleep tells what was left */
+	int resume_signal;           /* [proc_lock] with which its tracer lets it go on */
+	bool stepping;               /* [proc_lock] the trap flag of its frame is its tracer's */
 	u64 trap_vector, trap_error, trap_addr; /* [c] of the last exception, for signal frames */
 };
 
@@ -102,22 +104,21 @@ enum proc_state {
 };
 
 struct proc {
-	struct pid *pid;          /* [I] */
-	struct pid *group;        /* [proc_lock] */
-	struct pid *session;      /* [proc_lock] */
-	struct list group_link;   /* [proc_lock] */
-	struct list session_link; /* [proc_lock] */
-	struct list all_link;     /* [proc_lock] every process, oldest first */
-	struct proc *parent;      /* [proc_lock] NULL for pid 1 */
-	pid_t parent_nr;          /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
-	struct list children;     /* [proc_lock] */
-	struct list sibling;      /* [proc_lock] */
-	struct list tasks;        /* [proc_lock and signal lock] either to read */
-	u32 task_count;           /* [proc_lock and signal lock] */
-	struct task *leader;      /* [proc_lock] the first task, or the one that called exec */
-	enum proc_state state;    /* [proc_lock and signal lock] either to read */
-	bool gave_tty_up;         /* [proc_lock] TIOCNOTTY: its session's terminal is not its own any more */
-	bool did_exec;            /* [proc_lock] setpgid by the parent is refused from then on */
+	struct pid *pid;               /* [I] */
+	struct pid *group;             /* [proc_lock] */
+	struct pid *session;           /* [proc_lock] */
+	struct list group_link;        /* [proc_lock] */
+	struct list session_link;      /* [proc_lock] */
+	struct list all_link;          /* [proc_lock] every process, oldest first */
+	struct proc *parent;           /* [proc_lock] NULL for pid 1 */
+	pid_t parent_nr;               /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
+	struct list children;          /* [proc_lock] */
+	struct list sibling;           /* [proc_lock] */
+	struct list tasks;             /* [proc_lock and signal lock] either to read */
+	u32 task_count;                /* [proc_lock and signal lock] */
+	struct task *leader;           /* [proc_lock] the first task, or the one that called exec */
+	enum proc_state state;         /* [proc_lock and signal lock] either to read */
+	bool did_exec;                 /* [proc_lock] setpgid by the parent is refused from then on */
 	bool stop_report, cont_report; /* [proc_lock] wait4 has yet to tell of a stop, of a continuation */
 	bool group_exit;               /* [signal lock] all tasks are to end with exit_code */
 	struct task *exec_task;        /* [signal lock] who runs exec: all others are to end; or NULL */
@@ -125,6 +126,9 @@ struct proc {
 	int exit_signal;               /* [proc_lock] what the parent gets, usually SIGCHLD */
 	int stop_signal;               /* [proc_lock] */
 	bool stop_due;            /* [signal lock] a stop signal was taken, and no SIGCONT has come since */
+	u32 stops;                /* [proc_lock] how often it was stopped */
+	u32 traced;               /* [proc_lock] how many of its tasks are traced */
+	struct list tracees;      /* [proc_lock] struct tracee: whom it traces */
 	struct waitq child_wait;  /* this process waits here for its children */
 	struct waitq stop_wait;   /* its stopped tasks wait here, and exec for the others' end */
 	struct vfork_wait *vfork; /* [proc_lock] where the parent's vfork waits, or NULL */
@@ -282,15 +286,15 @@ void proc_release_vfork(struct proc *p);
 /* proc_notify_parent: SIGCHLD and wake, for an end, a stop or a continuation. proc_lock held. */
 void proc_notify_parent(struct proc *p, int code, int status);
 
+/* proc_notify_end: the parent of the zombie P, which may be gone after it. proc_lock held. */
+void proc_notify_end(struct proc *p);
+
 /* itimer_expired: the fn of proc->real_timer (kernel/sys/time.c). */
 void itimer_expired(struct timer *t);
 
 /* proc_reap: take a zombie out of the tables and free it. proc_lock held. */
 void proc_reap(struct proc *p);
 
-/* sighand_alloc: every action the default; sighand_copy: as in FROM. => NULL: out of memory */
+/* sighand_alloc, sighand_put */
 struct sighand *sighand_alloc(void);
-struct sighand *sighand_copy(struct sighand *from);
-/* sighand_reset: for a new program: what is not ignored becomes the default. */
-void sighand_reset(struct sighand *h);
 void sighand_put(struct sighand *h);

@@ -6,7 +6,7 @@
 #include "hal/base/log.h"
 #include "hal/base/string.h"
 #include "hal/cpu/panic.h"
-#include "kernel/proc/proc.h"
+#include "kernel/proc/ptrace.h"
 #include "sched/waitq.h"
 #include "vm/kmem.h"
 
@@ -222,6 +222,8 @@ static bool prepare(struct proc *p, int sig)
 
 static bool dropped(struct proc *p, struct task *t, int sig)
 {
+	if (p->traced) /* a tracer sees what is ignored, too */
+		return false;
 	if (!action_ignores(&p->sighand->action[sig - 1], sig) && !protected(p, sig))
 		return false;
 	if (t)
@@ -447,12 +449,14 @@ bool signal_blocked_or_ignored(int sig)
 
 /* --- acting --- */
 
+/* A tracer that comes meanwhile is told of the stop. */
 static bool may_go_on(struct proc *p)
 {
-	return read_once(p->state) != PROC_STOPPED || (current_work() & WORK_KILL);
+	return read_once(p->state) != PROC_STOPPED || (current_work() & WORK_KILL) ||
+	       read_once(task_current()->pid->tracee);
 }
 
-/* stop: SIG stops the whole process; the task sleeps until it is continued or killed. */
+/* stop: SIG stops the whole process; its tasks sleep on their way back to ring 3 (signal_deliver). */
 static void stop(struct proc *p, int sig)
 {
 	bool first = false;
@@ -465,6 +469,7 @@ static void stop(struct proc *p, int sig)
 			struct task *t;
 
 			p->state = PROC_STOPPED;
+			p->stops++;
 			p->stop_signal = sig;
 			p->stop_report = first = true;
 			p->cont_report = false;
@@ -476,7 +481,6 @@ static void stop(struct proc *p, int sig)
 		if (first)
 			proc_notify_parent(p, CLD_STOPPED, sig);
 	}
-	wait_event(&p->stop_wait, WAIT_KILLABLE, CLOCK_NEVER, may_go_on(p));
 }
 
 /* The line of mission I1: who touched what. */
@@ -515,6 +519,7 @@ static void handle(struct trapframe *tf, int sig, const siginfo_t *info, struct 
 {
 	struct task *t = task_current();
 	u64 mask = t->sig_restore ? t->sig_saved : t->sig_blocked;
+	bool stepping = ptrace_step_end();
 
 	restart(tf, sa);
 	if (signal_frame_push(tf, sa, info, mask) < 0) {
@@ -526,6 +531,8 @@ static void handle(struct trapframe *tf, int sig, const siginfo_t *info, struct 
 	t->sig_restore = false;
 	u64 block = sa->sa_mask | (sa->sa_flags & SA_NODEFER ? 0 : SIGMASK(sig));
 	signal_set_mask(t->sig_blocked | block);
+	if (stepping) /* the step led to the handler's first instruction */
+		ptrace_handler();
 }
 
 /* act: => true when a handler is to run: no further signal is looked at first */
@@ -583,14 +590,17 @@ void signal_deliver(struct trapframe *tf)
 	for (;;) {
 		atomic_and(&t->thread.cpu.work, ~(WORK_SIGNAL | WORK_RESTORE));
 		end_if_asked(t);
-		if (read_once(t->proc->state) == PROC_STOPPED) {
+		if (ptrace_pause())
+			continue;
+		if (read_once(t->proc->state) == PROC_STOPPED && !ptrace_runs_on()) {
 			wait_event(&t->proc->stop_wait, WAIT_KILLABLE, CLOCK_NEVER, may_go_on(t->proc));
 			continue;
 		}
 		sig = signal_take(~t->sig_blocked, &info);
 		if (!sig)
 			break;
-		if (act(tf, sig, &info))
+		sig = ptrace_signal(sig, &info);
+		if (sig && act(tf, sig, &info))
 			return; /* others come before the handler's first instruction: its mask was set (G2) */
 	}
 	restart(tf, NULL);

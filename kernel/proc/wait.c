@@ -1,6 +1,6 @@
 /* wait4 and waitid: what a parent learns of its children. */
 #include "hal/base/string.h"
-#include "kernel/proc/proc.h"
+#include "kernel/proc/ptrace.h"
 #include "kernel/proc/wait.h"
 
 /* A found child, ready to be told of. */
@@ -8,6 +8,7 @@ struct report {
 	pid_t pid;
 	int status;
 	u32 uid;
+	bool traced;
 	struct rusage usage;
 };
 
@@ -41,8 +42,8 @@ static bool take_zombie(struct proc *c, u32 options, struct report *r)
 {
 	struct proc *me = proc_current();
 
-	if (c->state != PROC_ZOMBIE || !(options & WEXITED))
-		return false;
+	if (c->state != PROC_ZOMBIE || !(options & WEXITED) || c->pid->tracee)
+		return false; /* a tracer sees the end before the parent */
 	*r = (struct report){.pid = c->pid->nr, .status = c->exit_code, .uid = c->creds.uid};
 	usage_fill(c, &r->usage);
 	if (options & WNOWAIT)
@@ -58,6 +59,8 @@ static bool take_stop(struct proc *c, u32 options, struct report *r)
 {
 	int status;
 
+	if (c->pid->tracee && c->pid->tracee->tracer == proc_current())
+		return false; /* it is told of the task's stop */
 	if ((options & WUNTRACED) && c->state == PROC_STOPPED && c->stop_report) {
 		status = c->stop_signal << 8 | 0x7f;
 		c->stop_report = c->stop_report && (options & WNOWAIT);
@@ -72,13 +75,63 @@ static bool take_stop(struct proc *c, u32 options, struct report *r)
 	return true;
 }
 
-/* look: => 1 and a report; 0: children, but nothing to tell; -ECHILD */
+static bool selects_tracee(const struct wait_request *w, const struct tracee *tr)
+{
+	const struct proc *p = tr->task ? tr->task->proc : tr->pid->proc;
+
+	if (w->which == P_PID)
+		return tr->pid->nr == w->nr;
+	if (w->which == P_PGID)
+		return p && p->group->nr == (w->nr ? w->nr : proc_current()->group->nr);
+	return true;
+}
+
+/* take_tracee: => true when TR has something to tell. proc_lock held. */
+static bool take_tracee(struct tracee *tr, u32 options, struct report *r)
+{
+	struct proc *p = tr->task ? tr->task->proc : tr->pid->proc;
+	bool end = tr->state == TRACEE_ENDED;
+
+	if (!tr->report || (end && !(options & WEXITED)))
+		return false;
+	*r = (struct report){.pid = tr->pid->nr, .status = tr->status, .traced = true};
+	if (p) {
+		r->uid = p->creds.uid;
+		usage_fill(p, &r->usage);
+	}
+	if (options & WNOWAIT)
+		return true;
+	tr->report = false;
+	if (end)
+		ptrace_forget(tr);
+	return true;
+}
+
+/* look_at_tracees, look: => 1 and a report; 0: children, but nothing to tell; -ECHILD */
+static int look_at_tracees(const struct wait_request *w, struct report *r)
+{
+	struct tracee *tr, *next;
+	int result = -ECHILD;
+
+	list_for_each_safe (tr, next, &proc_current()->tracees, link) {
+		if (!selects_tracee(w, tr))
+			continue;
+		result = 0;
+		if (take_tracee(tr, w->options, r))
+			return 1;
+	}
+	return result;
+}
+
 static int look(const struct wait_request *w, struct report *r)
 {
 	struct proc *c, *next;
 	int result = -ECHILD;
 
 	WITH_LOCK (&proc_lock) {
+		result = look_at_tracees(w, r);
+		if (result > 0)
+			break;
 		list_for_each_safe (c, next, &proc_current()->children, sibling) {
 			if (!selects(w, c))
 				continue;
@@ -100,7 +153,7 @@ i64 proc_wait(const struct wait_request *w, struct wait_result *ret)
 	                     (found = look(w, &r)) != 0 || (w->options & WNOHANG));
 
 	if (found == 1) {
-		*ret = (struct wait_result){r.status, r.uid, r.usage};
+		*ret = (struct wait_result){r.status, r.uid, r.traced, r.usage};
 		return r.pid;
 	}
 	return found ? found : err;

@@ -12,6 +12,7 @@ struct wait_request {
 struct wait_result {
 	int status; /* as wait4 tells it */
 	u32 uid;
+	bool traced; /* told to a tracer */
 	struct rusage usage;
 };
 

@@ -1,12 +1,12 @@
 /* Moving bytes: read, write and their kin. */
 #include "hal/base/string.h"
 #include "kernel/fs/file.h"
+#include "kernel/sys/iov.h"
 #include "kernel/sys/path.h"
 #include "vm/kmem.h"
 
 #define IO_MAX 0x7ffff000UL /* bytes in one call, as Linux's MAX_RW_COUNT */
 #define IOV_MAX 1024U
-#define IOV_FEW 8U
 
 enum io_op {
 	IO_READ,
@@ -139,8 +139,7 @@ static int segs_check(struct uio_seg *segs, u32 n, u64 *ret_total)
 	return 0;
 }
 
-/* iov_get: U over the caller's list; FEW holds a short one. => 0; -EINVAL; -EFAULT; -ENOMEM */
-static int iov_get(struct uio *u, uaddr_t iov, u64 count, struct uio_seg *few)
+int iov_get(struct uio *u, uaddr_t iov, u64 count, struct uio_seg *few)
 {
 	struct uio_seg *segs = few;
 	u64 total;
@@ -154,27 +153,31 @@ static int iov_get(struct uio *u, uaddr_t iov, u64 count, struct uio_seg *few)
 	if (!err)
 		err = segs_check(segs, count, &total);
 	if (err < 0) {
-		if (segs != few)
-			kfree(segs);
+		iov_put(segs, few);
 		return err;
 	}
 	*u = (struct uio){.segs = segs, .nsegs = count, .resid = total};
 	return 0;
 }
 
+void iov_put(struct uio_seg *segs, const struct uio_seg *few)
+{
+	if (segs != few)
+		kfree(segs);
+}
+
 static i64 io_vector(int fd, enum io_op op, uaddr_t iov, u64 count)
 {
 	struct uio_seg few[IOV_FEW];
 	struct uio u;
-	void *segs;
+	struct uio_seg *segs;
 	i64 n = iov_get(&u, iov, count, few);
 
 	if (n < 0)
 		return n;
 	segs = u.segs;
 	n = io_here(fd, op, &u);
-	if (segs != few)
-		kfree(segs);
+	iov_put(segs, few);
 	return n;
 }
 

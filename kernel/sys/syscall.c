@@ -7,7 +7,7 @@
 #include "hal/base/string.h"
 #include "hal/cpu/trapframe.h"
 #include "hal/upcall.h"
-#include "kernel/proc/proc.h"
+#include "kernel/proc/ptrace.h"
 #include "vm/uaccess.h"
 
 bool syscall_trace_all;
@@ -151,7 +151,7 @@ static i64 syscall_call(u32 nr, struct trapframe *tf)
 	return (fn ? fn : syscall_unknown)(tf);
 }
 
-static i64 syscall_traced(u32 nr, struct trapframe *tf)
+static i64 syscall_logged(u32 nr, struct trapframe *tf)
 {
 	char text[200];
 
@@ -164,13 +164,37 @@ static i64 syscall_traced(u32 nr, struct trapframe *tf)
 	return result;
 }
 
+/* syscall_watched: a call that somebody looks at: the log, or the caller's tracer, who may change it. */
+static i64 syscall_watched(u32 nr, struct trapframe *tf)
+{
+	const u32 *work = &thread_current()->cpu.entry_work;
+	i64 result = -ENOSYS;
+	bool wanted = true;
+
+	if (atomic_load(work) & ENTRY_TRACED) {
+		tf->rax = (u64)result;
+		wanted = ptrace_syscall_enter();
+		nr = (u32)tf->orig_rax;
+		result = (i64)tf->rax;
+	}
+	if (wanted && nr != ~0U)
+		result = atomic_load(work) & ENTRY_LOG ? syscall_logged(nr, tf) : syscall_call(nr, tf);
+	if (atomic_load(work) & (ENTRY_TRACED | ENTRY_STEP)) {
+		tf->rax = (u64)result;
+		ptrace_syscall_exit();
+		result = (i64)tf->rax;
+	}
+	return result;
+}
+
 i64 syscall_dispatch(struct trapframe *tf)
 {
 	u32 nr = sabotage(number_bits) && tf->orig_rax >> 32 ? ~0U : (u32)tf->orig_rax;
 
 	tf->orig_rax = nr; /* not negative: this frame is of a system call (signal.c) */
 	failalloc_enter();
-	i64 result = unlikely(syscall_trace_all) ? syscall_traced(nr, tf) : syscall_call(nr, tf);
+	bool watched = atomic_load(&thread_current()->cpu.entry_work);
+	i64 result = unlikely(watched) ? syscall_watched(nr, tf) : syscall_call(nr, tf);
 	failalloc_leave();
 	return result;
 }
