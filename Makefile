@@ -90,6 +90,28 @@ $(eval $(call remember,$(BUILD)/kernel.list,$(KERNEL_LDFLAGS) $(kernel_obj)))
 
 -include $(kernel_obj:.o=.d)
 
+# --- the vDSO ---------------------------------------------------------------------------------------
+
+# A shared object for ring 3, carried in the kernel's image: one segment, no data, no relocations, no section
+# that would need memory of its own.
+VDSO_CFLAGS := --target=x86_64-unknown-linux-gnu -std=gnu11 -O2 -g0 -I. -MMD -MP -ffreestanding -fPIC \
+	-mgeneral-regs-only -mno-red-zone -fno-stack-protector -fno-strict-aliasing -fomit-frame-pointer \
+	-fasynchronous-unwind-tables -Wall -Wextra -Werror -Wno-unused-parameter $(ABI_INCLUDES)
+VDSO_LDFLAGS := -shared -soname linux-vdso.so.1 --hash-style=both -Bsymbolic -z rodynamic -z noseparate-code \
+	--no-rosegment -z max-page-size=4096 -z norelro -z noexecstack -z text -z defs --eh-frame-hdr \
+	--build-id=none --fatal-warnings --strip-all
+
+$(BUILD)/user/vdso/vdso.o: user/vdso/vdso.c $(BUILD)/vdso.flags
+	$(call say,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) $(VDSO_CFLAGS) -c -o $@ $<
+$(BUILD)/user/vdso/vdso.so: $(BUILD)/user/vdso/vdso.o user/vdso/vdso.version $(BUILD)/vdso.flags
+	$(call say,VDSO,$@)
+	$(Q)$(LLD) $(VDSO_LDFLAGS) --version-script user/vdso/vdso.version -o $@ $<
+$(BUILD)/kernel/proc/vdso_image.S.o: $(BUILD)/user/vdso/vdso.so
+$(eval $(call remember,$(BUILD)/vdso.flags,$(CLANG) $(VDSO_CFLAGS) $(VDSO_LDFLAGS)))
+-include $(BUILD)/user/vdso/vdso.d
+
 # --- programs and the root file system --------------------------------------------------------------
 
 # Everything that runs in ring 3: static, by musl. user/init/ is one program; every other file of

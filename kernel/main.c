@@ -20,6 +20,7 @@
 #include "kernel/fs/vfs.h"
 #include "kernel/initrd.h"
 #include "kernel/proc/proc.h"
+#include "kernel/proc/vdso.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/system.h"
 #include "kernel/tty/tty.h"
@@ -111,12 +112,13 @@ void __noreturn kernel_main(const struct bootinfo *bi)
 	power_init(kernel_cmdline, firmware_init(&boot));
 	if (irq_init() < 0)
 		panic("no interrupt controller that ACPI knows of");
-	clock_init(boot.real_time, boot.tsc_entry);
+	clock_init(kernel_cmdline, boot.real_time, boot.tsc_entry);
 	console_init(kernel_cmdline, &boot.fb);
 	pci_init();
 
 	sched_init();
 	proc_init();
+	vdso_init();
 	klog(LOG_INFO, "%lu MiB of memory, %lu free", frame_total() / 256, frame_free_count() / 256);
 	if (thread_spawn("kernel_init", kernel_init, NULL) < 0)
 		panic("out of memory at boot");

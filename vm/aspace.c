@@ -28,7 +28,12 @@ void aspace_init(void (*get)(struct file *), void (*put)(struct file *))
 
 u64 aspace_random(u32 bits)
 {
-	return aspace_randomize ? (random_u64() & (BIT(bits) - 1)) << PAGE_SHIFT : 0;
+	u32 r = 0;
+
+	assert(bits <= 32);
+	if (aspace_randomize)
+		random_bytes(&r, sizeof(r));
+	return (r & (BIT(bits) - 1)) << PAGE_SHIFT;
 }
 
 /* --- regions --- */

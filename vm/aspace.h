@@ -20,7 +20,8 @@ enum region_flags {
 	REGION_STACK = 2,  /* grows downwards on touch */
 	REGION_HEAP = 4,   /* brk */
 	REGION_NORESERVE = 8,
-	REGION_VDSO = 16,
+	REGION_VDSO = 16, /* the vDSO's code */
+	REGION_VVAR = 32, /* its data */
 };
 
 struct region {

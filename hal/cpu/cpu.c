@@ -9,6 +9,7 @@
 #include "hal/cpu/percpu.h"
 #include "hal/cpu/trapframe.h"
 #include "hal/irq/irq.h"
+#include "kernel/abi/vdso.h"
 
 _Static_assert(PERCPU_OFFSET(self) == 0, "P1");
 _Static_assert(PERCPU_OFFSET(current) == PCPU_CURRENT, "offsets.h");
@@ -41,6 +42,7 @@ static u8 boot_ist_stacks[4][IST_STACK_SIZE] __aligned(16);
 #define SEG_KERNEL_DATA 0x00cf93000000ffffUL
 #define SEG_USER_DATA 0x00cff3000000ffffUL
 #define SEG_USER_CODE 0x00affb000000ffffUL
+#define SEG_USER_NUMBER 0x0040f10000000000UL /* read-only data; the limit is what LSL tells */
 
 struct table_register {
 	u16 limit;
@@ -59,6 +61,7 @@ static void gdt_load(struct percpu *cpu)
 	cpu->gdt[SEL_TSS / 8] =
 	        (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[SEL_TSS / 8 + 1] = tss >> 32;
+	cpu->gdt[VDSO_CPU_SELECTOR / 8] = SEG_USER_NUMBER | cpu->cpu;
 	cpu->tss.iomap_base = sizeof(struct tss); /* no port is allowed to ring 3 */
 
 	struct table_register gdtr = {sizeof(cpu->gdt) - 1, (u64)cpu->gdt};

@@ -69,7 +69,7 @@ struct percpu {
 	bool in_irq;                  /* [c] an interrupt handler runs */
 	bool online;                  /* [I] */
 	struct tss tss __aligned(16); /* [c] rsp0 by sched, the rest [I] */
-	u64 gdt[10];                  /* [I] */
+	u64 gdt[16];                  /* [I] */
 	struct thread *fpu_owner;     /* [c] whose extended state the registers hold; NULL: nobody's */
 	struct runq *runq;            /* [I] sched/runq.c */
 	void *frame_cache;            /* [I] vm/frame.c */

@@ -1,15 +1,17 @@
-/* ChaCha20 (RFC 8439, 2.3) as a generator: each block's first half replaces the key, so that what was given out
- * cannot be computed back; the second half is the output. */
+/* ChaCha20 (RFC 8439, 2.3) as a generator: some blocks at a time, of which the first bytes replace the key and the
+ * others are the output, each cleared as it is given: what was given out cannot be computed back. */
 #include "hal/cpu/random.h"
 #include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/spinlock.h"
 
+#define BLOCKS 4
+
 static struct spinlock random_lock = SPINLOCK_INIT("random", RANK_RANDOM);
-static u32 key[8];    /* [random_lock] */
-static u64 counter;   /* [random_lock] */
-static u8 pool[32];   /* [random_lock] output not given yet, at its end */
-static u32 pool_left; /* [random_lock] bytes */
+static u32 key[8];            /* [random_lock] */
+static u64 counter;           /* [random_lock] */
+static u32 pool[BLOCKS * 16]; /* [random_lock] output not given yet, at its end; cleared before that */
+static u32 pool_left;         /* [random_lock] bytes */
 
 static inline u32 rotl(u32 x, int n)
 {
@@ -44,19 +46,23 @@ static void block(const u32 in[16], u32 out[16])
 /* => random_lock held */
 static void refill(void)
 {
-	u32 in[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574}, out[16];
+	u32 in[16] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
 	u64 hw = rdtsc();
 
 	cpu_hw_random(&hw);
 	memcpy(&in[4], key, sizeof(key));
-	in[12] = (u32)counter;
-	in[13] = (u32)(counter++ >> 32);
 	in[14] = (u32)hw;
 	in[15] = (u32)(hw >> 32);
-	block(in, out);
-	memcpy(key, out, sizeof(key));
-	memcpy(pool, out + 8, sizeof(pool));
-	pool_left = sizeof(pool);
+	for (u32 i = 0; i < BLOCKS; i++, counter++) {
+		in[12] = (u32)counter;
+		in[13] = (u32)(counter >> 32);
+		block(in, pool + 16 * i);
+	}
+	memcpy(key, pool, sizeof(key));
+	memset(pool, 0, sizeof(key));
+	memset(in, 0, sizeof(in)); /* the old key */
+	__asm__ volatile("" ::"r"(in) : "memory");
+	pool_left = sizeof(pool) - sizeof(key);
 }
 
 void random_mix(const void *buf, size_t n)
@@ -90,7 +96,7 @@ void random_bytes(void *buf, size_t n)
 		if (pool_left == 0)
 			refill();
 		size_t take = MIN(n, (size_t)pool_left);
-		u8 *from = pool + sizeof(pool) - pool_left;
+		u8 *from = (u8 *)pool + sizeof(pool) - pool_left;
 		memcpy(p, from, take);
 		memset(from, 0, take);
 		pool_left -= (u32)take;

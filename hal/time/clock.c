@@ -1,18 +1,24 @@
 /* Time: the TSC, measured once against a counter of known frequency.
  *
- * T1: ns = (tsc - tsc_base) * ns_per_tick / 2^32, with a product of 128 bits. One multiplication and
- *     one shift; no division, no lock, no state that changes.
+ * T1: each clock is a line (kernel/abi/vdso.h): ns = line.ns + (tsc - line.tsc) * line.ns_per_tick / 2^32, with a
+ *     product of 128 bits. One multiplication and one shift; no division, and no lock but the page's sequence.
+ *     Where a line changes its slope it is continued from the point it has reached.
  * T2: the deadline timer counts in TSC ticks where the CPU can (TSC deadline), otherwise in the
  *     local APIC timer's own, measured in the same window as the TSC. */
 #include "hal/time/clock.h"
 #include "hal/base/assert.h"
 #include "hal/base/atomic.h"
+#include "hal/base/cmdline.h"
 #include "hal/base/log.h"
+#include "hal/base/sabotage.h"
+#include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/regs.h"
+#include "hal/cpu/spinlock.h"
 #include "hal/dev/acpi.h"
 #include "hal/irq/irq.h"
 #include "hal/upcall.h"
+#include "kernel/abi/linux.h"
 
 #define WINDOW_NS (1 * NS_PER_MSEC)
 #define PAIRS 16 /* readings at each end of it, of which the tightest counts */
@@ -20,11 +26,13 @@
 #define DELTA_MAX BIT(56) /* ns, two years: what a timer can be set to without overflow */
 
 static u64 tsc_hz;       /* [I] after clock_init, as all the following */
-static u64 tsc_base;     /* the TSC at monotonic time 0 */
 static u64 ns_per_tick;  /* nanoseconds in a TSC tick, times 2^32 */
 static u64 ticks_per_ns; /* TSC ticks in a nanosecond, times 2^32 */
 static u64 timer_per_ns; /* ticks of the local APIC's timer in a nanosecond, times 2^32 */
-static u64 real_offset;  /* atomic: real time minus monotonic time, ns */
+
+struct clock_page clock_page; /* [writer: page_lock] */
+static struct spinlock page_lock = SPINLOCK_INIT("clock", RANK_DEVICE);
+static i64 adjusted; /* [page_lock] parts per million, times 2^16 */
 
 static u64 scale(u64 v, u64 factor)
 {
@@ -208,31 +216,96 @@ static void calibrate(void)
 	     cpu_features.tsc_deadline ? "TSC deadline" : "local APIC");
 }
 
-void clock_init(u64 real_seconds, u64 tsc_at)
+/* --- the page --------------------------------------------------------------------------------------- */
+
+/* Those that are computed from the counter: neither those of CPU time, nor those that wake a machine. */
+#define REAL_CLOCKS (BIT(CLOCK_REALTIME) | BIT(CLOCK_REALTIME_COARSE) | BIT(CLOCK_TAI))
+#define MONO_CLOCKS (BIT(CLOCK_MONOTONIC) | BIT(CLOCK_MONOTONIC_COARSE) | BIT(CLOCK_BOOTTIME))
+#define ALL_CLOCKS (REAL_CLOCKS | MONO_CLOCKS | BIT(CLOCK_MONOTONIC_RAW))
+
+/* page_begin, page_end: around a change. Interrupts off: a handler reads the time. */
+static bool page_begin(void)
+{
+	bool on = spin_lock_irq(&page_lock);
+
+	if (!sabotage(vdso_seq))
+		write_once(clock_page.seq, clock_page.seq + 1);
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	return on;
+}
+
+static void page_end(bool on)
+{
+	__atomic_thread_fence(__ATOMIC_RELEASE);
+	if (!sabotage(vdso_seq))
+		write_once(clock_page.seq, clock_page.seq + 1);
+	spin_unlock_irq(&page_lock, on);
+}
+
+#define for_each_clock(id, set)                  \
+	for (u32 id = 0; id < CLOCK_LINES; id++) \
+		if ((set) >> id & 1)
+
+void clock_init(const char *cmdline, u64 real_seconds, u64 tsc_at)
 {
 	u64 now = rdtsc();
+	char tsc[16];
+	bool hidden = cmdline_get(cmdline, "tsc", tsc, sizeof(tsc)) > 0 && strcmp(tsc, "unstable") == 0;
 
 	calibrate();
-	atomic_store(&real_offset, real_seconds * NS_PER_SEC);
+	bool on = page_begin();
 	/* from here on clock_mono gives more than 0: time began when the stub did */
-	tsc_base = tsc_at && tsc_at < now ? tsc_at : now;
+	for_each_clock(id, ALL_CLOCKS) clock_page.line[id] = (struct clock_line){
+	        .tsc = tsc_at && tsc_at < now ? tsc_at : now,
+	        .ns = REAL_CLOCKS >> id & 1 ? real_seconds * NS_PER_SEC : 0,
+	        .ns_per_tick = ns_per_tick,
+	};
+	clock_page.shared = hidden ? 0 : (u32)ALL_CLOCKS;
+	page_end(on);
+}
+
+void clock_set_real(u64 ns)
+{
+	bool on = page_begin();
+	u64 change = ns - clock_line_at(&clock_page.line[CLOCK_REALTIME], tsc_ordered());
+
+	for_each_clock(id, REAL_CLOCKS) clock_page.line[id].ns += change;
+	page_end(on);
+}
+
+void clock_adjust(i64 ppm)
+{
+	bool on = page_begin();
+	u64 tsc = tsc_ordered();
+	i64 more = (i64)((__int128)(i64)ns_per_tick * ppm >> 16) / 1000000;
+
+	adjusted = ppm;
+	for_each_clock(id, REAL_CLOCKS | MONO_CLOCKS)
+	{
+		struct clock_line *l = &clock_page.line[id];
+
+		l->ns = clock_line_at(l, tsc);
+		l->tsc = tsc;
+		l->ns_per_tick = ns_per_tick + (u64)more;
+	}
+	page_end(on);
+}
+
+i64 clock_adjusted(void)
+{
+	return read_once(adjusted);
 }
 
 /* --- reading and arming ---------------------------------------------------------------------------- */
 
 u64 clock_mono(void)
 {
-	return tsc_base ? scale(rdtsc() - tsc_base, ns_per_tick) : 0;
+	return clock_page_read(&clock_page, CLOCK_MONOTONIC);
 }
 
 u64 clock_real(void)
 {
-	return clock_mono() + atomic_load(&real_offset);
-}
-
-void clock_set_real(u64 ns)
-{
-	atomic_store(&real_offset, ns - clock_mono());
+	return clock_page_read(&clock_page, CLOCK_REALTIME);
 }
 
 u64 clock_tsc_hz(void)
@@ -252,7 +325,7 @@ static void arm_timer(u64 delta)
 
 void clock_arm(u64 deadline)
 {
-	u64 tsc, now, delta;
+	u64 now, delta;
 
 	if (deadline == CLOCK_NEVER) {
 		if (cpu_features.tsc_deadline)
@@ -261,11 +334,10 @@ void clock_arm(u64 deadline)
 			lapic_timer_set(0);
 		return;
 	}
-	tsc = rdtsc();
-	now = scale(tsc - tsc_base, ns_per_tick);
+	now = clock_mono();
 	delta = deadline > now ? MIN(deadline - now, DELTA_MAX) : 0;
 	if (!cpu_features.tsc_deadline)
 		arm_timer(delta);
 	else
-		wrmsr(MSR_TSC_DEADLINE, tsc + scale(delta, ticks_per_ns) + 2);
+		wrmsr(MSR_TSC_DEADLINE, rdtsc() + scale(delta, ticks_per_ns) + 2);
 }

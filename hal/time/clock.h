@@ -3,17 +3,29 @@
 #pragma once
 
 #include "hal/base/types.h"
+#include "kernel/abi/vdso.h"
 
-/* clock_init: calibrate; REAL_SECONDS is what firmware's clock said at TSC_AT, 0 when unknown.
- * After irq_init. Panics only when the machine has no usable clock at all. */
-void clock_init(u64 real_seconds, u64 tsc_at);
+/* The clocks, by Linux's numbers, as ring 3 sees them, too: nothing else lies in its page. */
+extern struct clock_page clock_page;
 
-u64 clock_mono(void); /* ns since boot; never goes back; callable from anywhere */
+/* clock_init: calibrate; REAL_SECONDS is what firmware's clock said at TSC_AT, 0 when unknown. With `tsc=unstable` on the
+ * command line ring 3 is not given the counter. After irq_init. Panics only when the machine has no usable clock at all. */
+void clock_init(const char *cmdline, u64 real_seconds, u64 tsc_at);
+
+u64 clock_mono(
+        void); /* ns since boot; never goes back; callable from anywhere but a non-maskable interrupt */
 u64 clock_real(void); /* ns since 1970-01-01 UTC */
 void clock_set_real(u64 ns);
+
+/* clock_adjust: from now on every clock but CLOCK_MONOTONIC_RAW is faster by PPM millionths, times 2^16, within
+ * CLOCK_ADJUST_MAX either way. clock_adjusted => what it was given last */
+#define CLOCK_ADJUST_MAX (500L << 16)
+void clock_adjust(i64 ppm);
+i64 clock_adjusted(void);
 u64 clock_tsc_hz(void);
 
 /* clock_arm: the one-shot interrupt of this CPU (upcall_timer) at monotonic time DEADLINE or soon
- * after it, never before; replaces the earlier one. CLOCK_NEVER disarms. Interrupts off. */
+ * after it (before it by as much as clock_adjust slows the clock: whoever waits looks, and arms again); replaces the
+ * earlier one. CLOCK_NEVER disarms. Interrupts off. */
 #define CLOCK_NEVER (~0UL)
 void clock_arm(u64 deadline);

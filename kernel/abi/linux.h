@@ -41,6 +41,7 @@
 #include <linux/time_types.h>
 #include <linux/timerfd.h>
 #include <linux/times.h>
+#include <linux/timex.h>
 #include <linux/tty.h>
 #include <linux/uio.h>
 #include <linux/utsname.h>

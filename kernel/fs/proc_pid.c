@@ -82,8 +82,8 @@ static void snapshot_family(struct proc *p, struct snapshot *s)
 	s->ppid = p->parent ? p->parent->pid->nr : 0;
 	s->group = p->group->nr;
 	s->session = p->session->nr;
-	s->tty = tty_get_number(p->session->tty);
-	s->foreground = tty_get_foreground(p->session->tty);
+	s->tty = tty_get_number(tty_of(p));
+	s->foreground = tty_get_foreground(tty_of(p));
 }
 
 static void snapshot_proc(struct proc *p, struct snapshot *s)
@@ -440,6 +440,8 @@ static const char *map_name(const struct map_line *l, char *path)
 		return "[stack]";
 	if (l->flags & REGION_VDSO)
 		return "[vdso]";
+	if (l->flags & REGION_VVAR)
+		return "[vvar]";
 	return l->heap ? "[heap]" : "";
 }
 

@@ -121,7 +121,7 @@ int elf_check_segments(const Elf64_Ehdr *h, const Elf64_Phdr *phdrs, u64 file_si
 	struct elf_image *img = ret;
 	int err;
 
-	memset(img, 0, offsetof(struct elf_image, segments));
+	memset(img, 0, sizeof(*img));
 	img->dynamic = h->e_type == ET_DYN;
 	img->entry = h->e_entry;
 	img->phnum = h->e_phnum;

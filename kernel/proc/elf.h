@@ -20,7 +20,7 @@ struct elf_image {
 	u32 phnum;
 	u64 interp_offset, interp_size; /* size 0: none */
 	u32 count;
-	struct elf_segment segments[ELF_PHDRS_MAX];
+	struct elf_segment segments[]; /* there is room for one for each program header */
 };
 
 /* elf_check_header: HEAD is the file's beginning, of FILE_SIZE bytes in all.
@@ -28,6 +28,6 @@ struct elf_image {
 int elf_check_header(const Elf64_Ehdr *head, u64 file_size, const char **ret_why);
 
 /* elf_check_segments: PHDRS are the e_phnum program headers of a HEAD that passed. ALLOW_WX lets segments be writable
- * and executable. => as above; what *RET holds after a failure means nothing */
+ * and executable. RET has room for as many segments. => as above; what *RET holds after a failure means nothing */
 int elf_check_segments(const Elf64_Ehdr *head, const Elf64_Phdr *phdrs, u64 file_size, bool allow_wx,
                        struct elf_image *ret, const char **ret_why);

@@ -15,6 +15,7 @@
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/elf.h"
 #include "kernel/proc/ptrace.h"
+#include "kernel/proc/vdso.h"
 #include "vm/aspace.h"
 #include "vm/kmem.h"
 #include "vm/uaccess.h"
@@ -28,13 +29,14 @@
 #define STACK_GAP_MIN (128 * MIB)
 #define STRING_MAX (32 * PAGE_SIZE) /* one argument, as Linux's MAX_ARG_STRLEN */
 #define SCRIPT_DEPTH 4
-#define SCRIPT_LINE 256
+#define START_SIZE 256 /* of a script's first line, or an ELF header */
 
 struct exec {
 	struct aspace *as;
-	struct file *file;   /* what is executed: the program, or a script's interpreter */
-	struct file *interp; /* PT_INTERP's file, or NULL */
-	char *path;          /* kernel memory: what the file was called */
+	struct file *file;    /* what is executed: the program, or a script's interpreter */
+	u8 start[START_SIZE]; /* how that file begins; zero behind its end */
+	struct file *interp;  /* PT_INTERP's file, or NULL */
+	char *path;           /* kernel memory: what the file was called */
 	char name[16];
 	u64 sp;         /* where the next string goes below */
 	u64 sp_limit;   /* how far strings may go down */
@@ -45,9 +47,10 @@ struct exec {
 	u32 argc, envc;
 	u64 random; /* addresses of AT_RANDOM's bytes and AT_PLATFORM */
 	u64 platform;
-	struct elf_image image, loader;
-	u64 image_base, loader_base; /* added to the addresses in the images */
+	struct elf_image *image, *loader; /* NULL: none */
+	u64 image_base, loader_base;      /* added to the addresses in the images */
 	u64 entry;
+	u64 vdso;           /* AT_SYSINFO_EHDR */
 	struct creds creds; /* what the new program runs with */
 };
 
@@ -251,34 +254,39 @@ static int map_image(struct exec *x, struct file *f, const struct elf_image *img
 
 /* --- reading and checking a file --- */
 
-static int check_elf(struct file *f, const char *what, struct elf_image *ret)
+/* elf_read: START is how F begins. => 0 and the image, the caller's to free */
+static int elf_read(struct file *f, const u8 *start, const char *what, struct elf_image **ret)
 {
-	Elf64_Ehdr head;
+	const Elf64_Ehdr *head = (const Elf64_Ehdr *)start;
 	u64 size = atomic_load(&f->inode->size);
 	const char *why = "cannot be read";
+	struct elf_image *img = NULL;
 	Elf64_Phdr *phdrs = NULL;
-	int err = -ENOEXEC;
+	int err = elf_check_header(head, size, &why);
 
-	memset(&head, 0, sizeof(head));
-	if (file_read_kernel(f, &head, sizeof(head), 0) >= 0)
-		err = elf_check_header(&head, size, &why);
 	if (!err) {
-		isize_t n = head.e_phnum * (isize_t)sizeof(Elf64_Phdr);
+		isize_t n = head->e_phnum * (isize_t)sizeof(Elf64_Phdr);
 
 		phdrs = kmalloc((size_t)n);
-		err = phdrs ? 0 : -ENOMEM;
-		if (!err && file_read_kernel(f, phdrs, (size_t)n, head.e_phoff) != n)
+		img = kmalloc(sizeof(*img) + head->e_phnum * sizeof(img->segments[0]));
+		err = phdrs && img ? 0 : -ENOMEM;
+		if (!err && file_read_kernel(f, phdrs, (size_t)n, head->e_phoff) != n)
 			err = -ENOEXEC;
 		if (!err)
-			err = elf_check_segments(&head, phdrs, size, aspace_allow_wx, ret, &why);
+			err = elf_check_segments(head, phdrs, size, aspace_allow_wx, img, &why);
 		kfree(phdrs);
 	}
-	if (err)
+	if (err) {
 		klog(LOG_INFO, "exec: %s: %s", what, why);
-	return err;
+		kfree(img);
+		return err;
+	}
+	*ret = img;
+	return 0;
 }
 
-static int open_exec(const char *path, struct file **ret)
+/* open_exec: => 0, the file, and how it begins in START */
+static int open_exec(const char *path, struct file **ret, u8 start[START_SIZE])
 {
 	struct file *f;
 	int err = vfs_open_kernel(path, O_RDONLY, 0, &f);
@@ -286,6 +294,14 @@ static int open_exec(const char *path, struct file **ret)
 	if (err)
 		return err;
 	err = file_check_exec(f);
+	if (!err) {
+		isize_t n = file_read_kernel(f, start, START_SIZE, 0);
+
+		if (n < 0)
+			err = (int)n;
+		else if (n < START_SIZE)
+			memset(start + n, 0, START_SIZE - (size_t)n);
+	}
 	if (err)
 		file_put(f);
 	else
@@ -296,19 +312,20 @@ static int open_exec(const char *path, struct file **ret)
 /* load_interp: PT_INTERP names the loader, a program like any other, which is mapped beside. */
 static int load_interp(struct exec *x)
 {
-	char *path = kzalloc(x->image.interp_size + 1);
+	u64 size = x->image->interp_size;
+	char *path = kzalloc(size + 1);
+	u8 start[START_SIZE];
 	int err = path ? 0 : -ENOMEM;
 
-	if (!err && file_read_kernel(x->file, path, x->image.interp_size, x->image.interp_offset) !=
-	                    (isize_t)x->image.interp_size)
+	if (!err && file_read_kernel(x->file, path, size, x->image->interp_offset) != (isize_t)size)
 		err = -ENOEXEC;
-	if (!err && path[x->image.interp_size - 1] != 0)
+	if (!err && path[size - 1] != 0)
 		err = -ENOEXEC;
 	if (!err)
-		err = open_exec(path, &x->interp);
+		err = open_exec(path, &x->interp, start);
 	if (!err)
-		err = check_elf(x->interp, path, &x->loader);
-	if (!err && x->loader.interp_size)
+		err = elf_read(x->interp, start, path, &x->loader);
+	if (!err && x->loader->interp_size)
 		err = -ELIBBAD;
 	kfree(path);
 	return err;
@@ -323,29 +340,29 @@ static u64 image_place(const struct elf_image *img)
 
 static int load_images(struct exec *x)
 {
-	int err = check_elf(x->file, x->path, &x->image);
+	int err = elf_read(x->file, x->start, x->path, &x->image);
 
-	if (!err && x->image.interp_size)
+	if (!err && x->image->interp_size)
 		err = load_interp(x);
 	if (err)
 		return err;
-	x->image_base = image_place(&x->image);
-	err = map_image(x, x->file, &x->image, x->image_base);
-	x->entry = x->image_base + x->image.entry;
+	x->image_base = image_place(x->image);
+	err = map_image(x, x->file, x->image, x->image_base);
+	x->entry = x->image_base + x->image->entry;
 	if (err || !x->interp)
 		return err;
-	if (x->loader.dynamic) {
+	if (x->loader->dynamic) {
 		/* Somewhere in the mmap area: a request without an address finds the place. */
-		struct map_request req = {.len = x->loader.high - x->loader.low, .max_prot = VM_READ};
+		struct map_request req = {.len = x->loader->high - x->loader->low, .max_prot = VM_READ};
 		vaddr_t at;
 
 		err = aspace_map(x->as, &req, &at);
 		if (err)
 			return err;
-		x->loader_base = at - x->loader.low;
+		x->loader_base = at - x->loader->low;
 	}
-	x->entry = x->loader_base + x->loader.entry;
-	return map_image(x, x->interp, &x->loader, x->loader_base);
+	x->entry = x->loader_base + x->loader->entry;
+	return map_image(x, x->interp, x->loader, x->loader_base);
 }
 
 static void place_brk(struct exec *x)
@@ -353,9 +370,9 @@ static void place_brk(struct exec *x)
 	bool fixed = proc_current()->personality & ADDR_NO_RANDOMIZE;
 	struct aspace *as = x->as;
 
-	as->brk_start = as->brk = x->image_base + x->image.high + (fixed ? 0 : aspace_random(BRK_BITS));
-	as->code_start = x->image_base + x->image.low;
-	as->code_end = x->image_base + x->image.high;
+	as->brk_start = as->brk = x->image_base + x->image->high + (fixed ? 0 : aspace_random(BRK_BITS));
+	as->code_start = x->image_base + x->image->low;
+	as->code_end = x->image_base + x->image->high;
 }
 
 /* --- rights --- */
@@ -388,15 +405,16 @@ static u32 aux_fill(const struct exec *x, u64 (*aux)[2])
 	const struct creds *c = &x->creds;
 	u32 n = 0;
 #define AUX(type, value) (aux[n][0] = (type), aux[n][1] = (value), n++)
+	AUX(AT_SYSINFO_EHDR, x->vdso);
 	AUX(AT_HWCAP, cpu_features.hwcap);
 	AUX(AT_PAGESZ, PAGE_SIZE);
 	AUX(AT_CLKTCK, 100);
-	AUX(AT_PHDR, x->image.phdr ? x->image_base + x->image.phdr : 0);
+	AUX(AT_PHDR, x->image->phdr ? x->image_base + x->image->phdr : 0);
 	AUX(AT_PHENT, sizeof(Elf64_Phdr));
-	AUX(AT_PHNUM, x->image.phnum);
+	AUX(AT_PHNUM, x->image->phnum);
 	AUX(AT_BASE, x->loader_base);
 	AUX(AT_FLAGS, 0);
-	AUX(AT_ENTRY, x->image_base + x->image.entry);
+	AUX(AT_ENTRY, x->image_base + x->image->entry);
 	AUX(AT_UID, c->uid);
 	AUX(AT_EUID, c->euid);
 	AUX(AT_GID, c->gid);
@@ -412,56 +430,84 @@ static u32 aux_fill(const struct exec *x, u64 (*aux)[2])
 	return n;
 }
 
-/* pointers: N strings one behind another from *AT on become an ended array at *TO. */
-static int push_pointers(struct exec *x, u64 *to, u64 *at, u32 n)
+/* Words gathered on their way to the new stack. */
+struct words {
+	struct aspace *as;
+	u64 at; /* where the first of them goes */
+	u32 count;
+	u64 buf[64];
+};
+
+static int words_flush(struct words *w)
 {
+	int err = aspace_write(w->as, w->at, w->buf, w->count * 8UL);
+
+	w->at += w->count * 8UL;
+	w->count = 0;
+	return err;
+}
+
+static int words_put(struct words *w, u64 word)
+{
+	w->buf[w->count++] = word;
+	return w->count < ARRAY_SIZE(w->buf) ? 0 : words_flush(w);
+}
+
+/* put_pointers: the addresses of the N strings in [at, end), and a null. */
+static int put_pointers(struct words *w, u64 at, u64 end, u32 n)
+{
+	u64 string = at;
 	char part[256];
-	u64 null = 0;
 	int err = 0;
 
-	for (u32 i = 0; i < n && !err; i++) {
-		u64 start = *at;
+	while (n && !err) {
+		size_t size = MIN(sizeof(part), end - at);
+		char *s = part, *zero;
 
-		err = aspace_write(x->as, *to, &start, 8);
-		*to += 8;
-		for (bool ended = false; !ended && !err;) {
-			size_t want = MIN(sizeof(part), PAGE_SIZE - (*at & PAGE_MASK));
-
-			err = aspace_read(x->as, *at, part, want);
-			char *zero = err ? NULL : memchr(part, 0, want);
-			ended = zero;
-			*at += zero ? (u64)(zero - part) + 1 : want;
+		err = aspace_read(w->as, at, part, size);
+		while (n && !err && (zero = memchr(s, 0, (size_t)(part + size - s)))) {
+			err = words_put(w, string);
+			s = zero + 1;
+			string = at + (u64)(s - part);
+			n--;
 		}
+		at += size;
 	}
-	if (!err)
-		err = aspace_write(x->as, *to, &null, 8);
-	*to += 8;
-	return err;
+	return err ? err : words_put(w, 0);
 }
 
 static int push_vectors(struct exec *x)
 {
-	u64 aux[AUX_MAX][2], random[2] = {random_u64(), random_u64()};
-	int err = push_kernel(x, "x86_64");
+	struct {
+		u64 random[2];
+		char platform[8];
+	} bytes = {.platform = "x86_64"};
+	u64 random[3], aux[AUX_MAX][2];
+	struct words w;
 
-	x->platform = x->sp;
-	x->sp = ALIGN_DOWN(x->sp - (random_u64() & 0x1ff0), 16UL);
-	if (!err)
-		err = push_bytes(x, random, sizeof(random));
+	random_bytes(random, sizeof(random));
+	memcpy(bytes.random, random, sizeof(bytes.random));
+	x->sp = ALIGN_DOWN(x->sp - (random[2] & 0x1ff0), 16UL);
+	int err = push_bytes(x, &bytes, sizeof(bytes));
 	x->random = x->sp;
+	x->platform = x->sp + offsetof(__typeof__(bytes), platform);
 	u32 n = aux_fill(x, aux);
 	u64 words = 1 + x->argc + 1 + x->envc + 1 + 2UL * n;
-	u64 sp = ALIGN_DOWN(x->sp - words * 8, 16UL), at = sp, strings = x->args_start, argc = x->argc;
+	u64 sp = ALIGN_DOWN(x->sp - words * 8, 16UL);
 	if (err || sp < x->sp_limit)
 		return err ? err : -E2BIG;
-	err = aspace_write(x->as, at, &argc, 8);
-	at += 8;
+	w.as = x->as;
+	w.at = sp;
+	w.count = 0;
+	err = words_put(&w, x->argc);
 	if (!err)
-		err = push_pointers(x, &at, &strings, x->argc);
+		err = put_pointers(&w, x->args_start, x->envs_start, x->argc);
 	if (!err)
-		err = push_pointers(x, &at, &strings, x->envc);
+		err = put_pointers(&w, x->envs_start, x->envs_end, x->envc);
 	if (!err)
-		err = aspace_write(x->as, at, aux, n * sizeof(aux[0]));
+		err = words_flush(&w);
+	if (!err)
+		err = aspace_write(x->as, w.at, aux, n * sizeof(aux[0]));
 	x->sp = sp;
 	x->as->arg_start = x->args_start;
 	x->as->arg_end = x->as->env_start = x->envs_start;
@@ -513,9 +559,11 @@ static int drop_argument(struct exec *x)
 }
 
 /* load_script: the file is a script: its interpreter is what runs. */
-static int load_script(struct exec *x, char *line)
+static int load_script(struct exec *x)
 {
-	char *interp, *arg;
+	char line[START_SIZE], *interp, *arg;
+	memcpy(line, x->start, START_SIZE);
+	line[START_SIZE - 1] = 0;
 	int err = script_parse(line, &interp, &arg);
 
 	if (!err)
@@ -532,7 +580,7 @@ static int load_script(struct exec *x, char *line)
 	x->args_start = x->sp;
 	char *path = kstrdup(interp);
 	struct file *f;
-	err = path ? open_exec(path, &f) : -ENOMEM;
+	err = path ? open_exec(path, &f, x->start) : -ENOMEM;
 	if (err) {
 		kfree(path);
 		return err;
@@ -546,15 +594,9 @@ static int load_script(struct exec *x, char *line)
 
 static int resolve_scripts(struct exec *x)
 {
-	char line[SCRIPT_LINE];
+	for (int depth = 0; x->start[0] == '#' && x->start[1] == '!'; depth++) {
+		int err = depth == SCRIPT_DEPTH ? -ELOOP : load_script(x);
 
-	for (int depth = 0; depth <= SCRIPT_DEPTH; depth++) {
-		isize_t n = file_read_kernel(x->file, line, sizeof(line) - 1, 0);
-
-		if (n < 2 || line[0] != '#' || line[1] != '!')
-			return 0;
-		line[n] = 0;
-		int err = depth == SCRIPT_DEPTH ? -ELOOP : load_script(x, line);
 		if (err)
 			return err;
 	}
@@ -576,6 +618,8 @@ static void exec_release(struct exec *x)
 		aspace_put(x->as);
 	file_put(x->file);
 	file_put(x->interp);
+	kfree(x->image);
+	kfree(x->loader);
 	kfree(x->path);
 	kfree(x);
 }
@@ -584,7 +628,7 @@ static int exec_prepare(struct exec *x, const char *path, struct exec_strings ar
 {
 	x->path = kstrdup(path);
 	name_from(x->name, sizeof(x->name), path);
-	int err = x->path ? open_exec(path, &x->file) : -ENOMEM;
+	int err = x->path ? open_exec(path, &x->file, x->start) : -ENOMEM;
 	if (!err)
 		err = aspace_create(&x->as);
 	if (!err)
@@ -595,6 +639,8 @@ static int exec_prepare(struct exec *x, const char *path, struct exec_strings ar
 		err = resolve_scripts(x);
 	if (!err)
 		err = load_images(x);
+	if (!err)
+		err = vdso_map(x->as, proc_current()->personality & ADDR_NO_RANDOMIZE, &x->vdso);
 	if (err)
 		return err;
 	place_brk(x);
@@ -629,13 +675,12 @@ static int own_sighand(struct proc *p)
 
 	if (atomic_load(&old->refs) == 1)
 		return 0;
-	new = sighand_alloc();
+	new = sighand_copy(old);
 	if (!new)
 		return -ENOMEM;
 	WITH_LOCK (&proc_lock) {
 		bool on = signal_lock(old);
 
-		memcpy(new->action, old->action, sizeof(new->action));
 		p->sighand = new;
 		signal_unlock(old, on);
 	}
@@ -690,14 +735,7 @@ static void become_leader(struct proc *p, struct task *t)
 
 static void reset_signals(struct proc *p, struct task *t)
 {
-	bool on = signal_lock(p->sighand);
-
-	for (u32 i = 0; i < SIG_COUNT; i++) {
-		struct sigaction *sa = &p->sighand->action[i];
-
-		*sa = (struct sigaction){.sa_handler = sa->sa_handler == SIG_IGN ? SIG_IGN : SIG_DFL};
-	}
-	signal_unlock(p->sighand, on);
+	sighand_reset(p->sighand);
 	t->altstack = (stack_t){.ss_flags = SS_DISABLE};
 	t->clear_child_tid = t->set_child_tid = t->robust_list = UADDR(0);
 }

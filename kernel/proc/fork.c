@@ -57,15 +57,11 @@ static int copy_sighand(struct proc *p, const struct proc *from, u64 flags)
 		p->sighand = from->sighand;
 		return 0;
 	}
-	p->sighand = sighand_alloc();
+	p->sighand = sighand_copy(from->sighand);
 	if (!p->sighand)
 		return -ENOMEM;
-	bool on = signal_lock(from->sighand);
-	memcpy(p->sighand->action, from->sighand->action, sizeof(p->sighand->action));
-	signal_unlock(from->sighand, on);
-	for (u32 i = 0; (flags & CLONE_CLEAR_SIGHAND) && i < SIG_COUNT; i++)
-		if (p->sighand->action[i].sa_handler != SIG_IGN)
-			p->sighand->action[i] = (struct sigaction){0};
+	if (flags & CLONE_CLEAR_SIGHAND)
+		sighand_reset(p->sighand);
 	return 0;
 }
 
@@ -98,6 +94,7 @@ static void copy_plain(struct proc *p, struct proc *from)
 	p->personality = from->personality;
 	p->no_new_privs = from->no_new_privs;
 	p->dumpable = from->dumpable;
+	p->gave_tty_up = from->gave_tty_up;
 	p->exe = from->exe;
 	if (p->exe)
 		file_get(p->exe);

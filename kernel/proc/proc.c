@@ -28,16 +28,52 @@ void proc_init(void)
 
 /* --- signal handlers, shared or not --- */
 
-struct sighand *sighand_alloc(void)
+/* sighand_new: with no actions yet. */
+static struct sighand *sighand_new(void)
 {
 	struct sighand *h = kmem_cache_alloc(sighand_cache);
 
 	if (!h)
 		return NULL;
-	memset(h, 0, sizeof(*h));
 	h->refs = 1;
 	spin_init(&h->lock, "signal", RANK_SIGNAL);
 	return h;
+}
+
+struct sighand *sighand_alloc(void)
+{
+	struct sighand *h = sighand_new();
+
+	if (!h)
+		return NULL;
+	h->given = 0;
+	memset(h->action, 0, sizeof(h->action));
+	return h;
+}
+
+struct sighand *sighand_copy(struct sighand *from)
+{
+	struct sighand *h = sighand_new();
+
+	if (!h)
+		return NULL;
+	bool on = signal_lock(from);
+	h->given = from->given;
+	memcpy(h->action, from->action, sizeof(h->action));
+	signal_unlock(from, on);
+	return h;
+}
+
+void sighand_reset(struct sighand *h)
+{
+	bool on = signal_lock(h);
+
+	for (u64 left = h->given; left; left &= left - 1) {
+		struct sigaction *sa = &h->action[__builtin_ctzl(left)];
+
+		*sa = (struct sigaction){.sa_handler = sa->sa_handler == SIG_IGN ? SIG_IGN : SIG_DFL};
+	}
+	signal_unlock(h, on);
 }
 
 void sighand_put(struct sighand *h)

@@ -71,6 +71,7 @@ struct sigqueue {          /* pending signals of a task or of a process */
 struct sighand {              /* shared by CLONE_SIGHAND */
 	u32 refs;             /* [atomic] */
 	struct spinlock lock; /* RANK_SIGNAL; also guards the queues and masks of its processes */
+	u64 given;            /* [lock] signals whose action sigaction gave: that of any other is all zero */
 	struct sigaction action[SIG_COUNT]; /* [lock] */
 };
 
@@ -104,21 +105,22 @@ enum proc_state {
 };
 
 struct proc {
-	struct pid *pid;               /* [I] */
-	struct pid *group;             /* [proc_lock] */
-	struct pid *session;           /* [proc_lock] */
-	struct list group_link;        /* [proc_lock] */
-	struct list session_link;      /* [proc_lock] */
-	struct list all_link;          /* [proc_lock] every process, oldest first */
-	struct proc *parent;           /* [proc_lock] NULL for pid 1 */
-	pid_t parent_nr;               /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
-	struct list children;          /* [proc_lock] */
-	struct list sibling;           /* [proc_lock] */
-	struct list tasks;             /* [proc_lock and signal lock] either to read */
-	u32 task_count;                /* [proc_lock and signal lock] */
-	struct task *leader;           /* [proc_lock] the first task, or the one that called exec */
-	enum proc_state state;         /* [proc_lock and signal lock] either to read */
-	bool did_exec;                 /* [proc_lock] setpgid by the parent is refused from then on */
+	struct pid *pid;          /* [I] */
+	struct pid *group;        /* [proc_lock] */
+	struct pid *session;      /* [proc_lock] */
+	struct list group_link;   /* [proc_lock] */
+	struct list session_link; /* [proc_lock] */
+	struct list all_link;     /* [proc_lock] every process, oldest first */
+	struct proc *parent;      /* [proc_lock] NULL for pid 1 */
+	pid_t parent_nr;          /* [proc_lock, read with read_once] the parent's number; 0 for pid 1 */
+	struct list children;     /* [proc_lock] */
+	struct list sibling;      /* [proc_lock] */
+	struct list tasks;        /* [proc_lock and signal lock] either to read */
+	u32 task_count;           /* [proc_lock and signal lock] */
+	struct task *leader;      /* [proc_lock] the first task, or the one that called exec */
+	enum proc_state state;    /* [proc_lock and signal lock] either to read */
+	bool gave_tty_up;         /* [proc_lock] TIOCNOTTY: its session's terminal is not its own any more */
+	bool did_exec;            /* [proc_lock] setpgid by the parent is refused from then on */
 	bool stop_report, cont_report; /* [proc_lock] wait4 has yet to tell of a stop, of a continuation */
 	bool group_exit;               /* [signal lock] all tasks are to end with exit_code */
 	struct task *exec_task;        /* [signal lock] who runs exec: all others are to end; or NULL */
@@ -295,6 +297,9 @@ void itimer_expired(struct timer *t);
 /* proc_reap: take a zombie out of the tables and free it. proc_lock held. */
 void proc_reap(struct proc *p);
 
-/* sighand_alloc, sighand_put */
+/* sighand_alloc: every action the default; sighand_copy: as in FROM. => NULL: out of memory */
 struct sighand *sighand_alloc(void);
+struct sighand *sighand_copy(struct sighand *from);
+/* sighand_reset: for a new program: what is not ignored becomes the default. */
+void sighand_reset(struct sighand *h);
 void sighand_put(struct sighand *h);

@@ -322,6 +322,7 @@ i64 sys_setsid(void)
 			break; /* the number is a group's already */
 		proc_set_group(p, p->pid);
 		proc_set_session(p, p->pid);
+		p->gave_tty_up = false;
 		result = p->pid->nr;
 	}
 	return result;
@@ -737,6 +738,15 @@ static bool task_exists(int tid)
 		found = found || (pid && pid->task);
 	}
 	return found;
+}
+
+i64 sys_getcpu(uaddr_t cpu, uaddr_t node, uaddr_t cache)
+{
+	u32 here = this_cpu_read(cpu), zero = 0;
+
+	if (cpu.va && copyout(cpu, &here, sizeof(here)) < 0)
+		return -EFAULT;
+	return node.va ? copyout(node, &zero, sizeof(zero)) : 0;
 }
 
 i64 sys_sched_getaffinity(int pid, u64 size, uaddr_t mask)

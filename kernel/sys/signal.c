@@ -24,6 +24,7 @@ i64 sys_rt_sigaction(int sig, uaddr_t act, uaddr_t oldact, u64 sigsetsize)
 	old = p->sighand->action[sig - 1];
 	if (act.va) {
 		new.sa_mask &= ~SIG_UNBLOCKABLE;
+		p->sighand->given |= SIGMASK(sig);
 		p->sighand->action[sig - 1] = new;
 	}
 	signal_unlock(p->sighand, on);

@@ -36,6 +36,7 @@ struct tty {
 	struct chardev *dev;         /* [I] where output goes */
 	struct spinlock lock;        /* RANK_TTY */
 	struct ldisc ldisc;          /* [l] */
+	u32 ispeed, ospeed;          /* [l] bits per second, as programs asked for them */
 	struct winsize size;         /* [l] */
 	struct waitq readers;        /* something to read, or a hang-up */
 	struct waitq writers;        /* room to write, everything written, or a hang-up */
@@ -108,6 +109,13 @@ i64 tty_ioctl(struct file *f, u32 req, u64 arg);
 /* tty_ioctl_any: what a pseudo-terminal's master may ask, too. => -ENOTTY: neither knows it */
 i64 tty_ioctl_any(struct tty *t, struct file *f, u32 req, u64 arg, bool master);
 void tty_flush(struct tty *t, bool input, bool output);
+/* tty_changed: what was typed may be readable now, and what could not be taken may be. */
+void tty_changed(struct tty *t);
+
+/* modes.c. REQ is one of TCGETS, TCSETS and their kin. */
+void tty_modes_init(struct tty *t); /* the speeds, from the modes of the line discipline */
+i64 tty_get_modes(struct tty *t, u32 req, uaddr_t arg);
+i64 tty_set_modes(struct tty *t, u32 req, uaddr_t arg);
 
 /* jobctl.c */
 /* tty_check_foreground: the caller, of a background group, does what only the foreground may: SIG stops it.

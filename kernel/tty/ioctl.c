@@ -9,41 +9,10 @@ static int change_wanted(struct tty *t)
 	return tty_check_foreground(t, SIGTTOU);
 }
 
-/* tty_changed: what was typed may be readable now, and what could not be taken may be. */
-static void tty_changed(struct tty *t)
+void tty_changed(struct tty *t)
 {
 	tty_wake(t);
 	t->kind->room(t);
-}
-
-static i64 get_termios(struct tty *t, uaddr_t arg)
-{
-	struct termios tio;
-
-	WITH_LOCK (&t->lock)
-		tio = t->ldisc.tio;
-	return copyout(arg, &tio, sizeof(tio));
-}
-
-static i64 set_termios(struct tty *t, uaddr_t arg, bool drain, bool flush)
-{
-	struct termios tio;
-	int err = copyin(&tio, arg, sizeof(tio));
-
-	if (!err)
-		err = change_wanted(t);
-	if (!err && drain)
-		err = tty_drain(t);
-	if (err)
-		return err;
-	WITH_LOCK (&t->lock) {
-		if (flush)
-			ldisc_flush_input(&t->ldisc);
-		ldisc_set_termios(&t->ldisc, &tio);
-		tty_push(t);
-	}
-	tty_changed(t);
-	return 0;
 }
 
 void tty_flush(struct tty *t, bool input, bool output)
@@ -212,11 +181,19 @@ i64 tty_ioctl_any(struct tty *t, struct file *f, u32 req, u64 arg, bool master)
 {
 	switch (req) {
 	case TCGETS:
-		return get_termios(t, UADDR(arg));
+	case TCGETS2:
+	case TCGETA:
+		return tty_get_modes(t, req, UADDR(arg));
 	case TCSETS:
 	case TCSETSW:
 	case TCSETSF:
-		return set_termios(t, UADDR(arg), req != TCSETS, req == TCSETSF);
+	case TCSETS2:
+	case TCSETSW2:
+	case TCSETSF2:
+	case TCSETA:
+	case TCSETAW:
+	case TCSETAF:
+		return tty_set_modes(t, req, UADDR(arg));
 	case TIOCGWINSZ:
 		return get_size(t, UADDR(arg));
 	case TIOCSWINSZ:

@@ -9,10 +9,15 @@ static bool is_session_leader(const struct proc *p)
 	return p->pid == p->session;
 }
 
+struct tty *tty_of(const struct proc *p)
+{
+	return p->gave_tty_up ? NULL : p->session->tty;
+}
+
 /* is_controlling: of the caller. */
 static bool is_controlling(const struct tty *t)
 {
-	return proc_current()->session->tty == t;
+	return tty_of(proc_current()) == t;
 }
 
 int tty_check_foreground(struct tty *t, int sig)
@@ -43,7 +48,7 @@ struct tty *tty_controlling(void)
 	struct tty *t = NULL;
 
 	WITH_LOCK (&proc_lock) {
-		t = proc_current()->session->tty;
+		t = tty_of(proc_current());
 		if (t)
 			tty_get(t);
 	}
@@ -109,8 +114,10 @@ i64 tty_release(struct tty *t)
 	WITH_LOCK (&proc_lock) {
 		if (!is_controlling(t))
 			return -ENOTTY;
-		if (!is_session_leader(proc_current()))
-			return -EPERM; /* a terminal is the session's, not each process's */
+		if (!is_session_leader(proc_current())) {
+			proc_current()->gave_tty_up = true;
+			return 0;
+		}
 		hang_up_group(t->foreground);
 		clear_owner(t);
 	}

@@ -67,6 +67,27 @@ static bool is_extended_key(const struct ldisc *l, u32 which, u8 c)
 	return lflag(l, IEXTEN) && is_key(l, which, c);
 }
 
+/* is_canonical: input is read in lines. */
+static bool is_canonical(const struct ldisc *l)
+{
+	return (l->tio.c_lflag & (ICANON | EXTPROC)) == ICANON;
+}
+
+/* Case as Linux's ctype.h knows it: Latin-1. */
+static u8 to_lower(u8 c)
+{
+	bool upper = (c >= 'A' && c <= 'Z') || (c >= 0xc0 && c <= 0xde && c != 0xd7);
+
+	return upper ? c + 0x20 : c;
+}
+
+static u8 to_upper(u8 c)
+{
+	bool lower = (c >= 'a' && c <= 'z') || (c >= 0xdf && c != 0xf7);
+
+	return lower ? c - 0x20 : c;
+}
+
 static bool is_control(u8 c)
 {
 	return c < 0x20 || c == 0x7f;
@@ -148,6 +169,8 @@ static void output_char(struct ldisc *l, u8 c)
 	} else if (c == '\t') {
 		output_tab(l);
 	} else {
+		if (oflag(l, OLCUC) && !is_control(c))
+			c = to_upper(c);
 		if (c == '\b')
 			l->column -= l->column > 0;
 		else if (!is_control(c) && !is_continuation(l, c))
@@ -201,10 +224,17 @@ bool ldisc_output_flushed(struct ldisc *l)
 
 /* --- echo --- */
 
+/* echo_raw: as any output; but all ones, which in Linux's queue of echo is an escape, goes unprocessed. */
 static void echo_raw(struct ldisc *l, u8 c)
 {
-	if (output_room(l) >= OUTPUT_CHAR_MAX)
+	if (output_room(l) < OUTPUT_CHAR_MAX)
+		return;
+	if (c == 0xff) {
+		output_put(l, c);
+		l->column++;
+	} else {
 		output_char(l, c);
+	}
 }
 
 /* echo_char: C as the user is to see it: a control character as ^X when ECHOCTL asks for it. */
@@ -217,6 +247,14 @@ static void echo_char(struct ldisc *l, u8 c)
 		output_put(l, c ^ 0x40);
 		l->column += 2;
 	}
+}
+
+/* echo_erasing_end: with ECHOPRT, what was erased stands between a backslash and a slash. */
+static void echo_erasing_end(struct ldisc *l)
+{
+	if (l->erasing)
+		echo_raw(l, '/');
+	l->erasing = false;
 }
 
 /* echo_typed: a character that goes into the line. */
@@ -263,6 +301,13 @@ static void input_put(struct ldisc *l, u8 c)
 	l->input[l->head++ & INPUT_MASK] = c;
 }
 
+/* input_mark: PARMRK writes a byte of all ones twice, as one such begins a mark. */
+static void input_mark(struct ldisc *l, u8 c)
+{
+	if (iflag(l, PARMRK) && c == 0xff)
+		input_put(l, c);
+}
+
 static void input_end_line(struct ldisc *l, u8 c)
 {
 	set_end(l, l->head);
@@ -300,9 +345,28 @@ static u32 tab_columns(const struct ldisc *l)
 	return TAB_WIDTH - (l->line_column + used) % TAB_WIDTH;
 }
 
-/* echo_erased: take the character C, which has just left the line, off the screen. */
-static void echo_erased(struct ldisc *l, u8 c)
+/* echo_erased_print: show the character of N bytes that has just left the line once more. */
+static void echo_erased_print(struct ldisc *l, u32 n)
 {
+	if (!l->erasing)
+		echo_raw(l, '\\');
+	l->erasing = true;
+	echo_char(l, input_at(l, l->head));
+	for (u32 i = 1; i < n; i++) {
+		echo_raw(l, input_at(l, l->head + i));
+		l->column -= l->column > 0;
+	}
+}
+
+/* echo_erased: take the character of N bytes, which has just left the line, off the screen. */
+static void echo_erased(struct ldisc *l, u32 n)
+{
+	u8 c = input_at(l, l->head);
+
+	if (lflag(l, ECHOPRT)) {
+		echo_erased_print(l, n);
+		return;
+	}
 	if (c == '\t') {
 		for (u32 n = tab_columns(l); n; n--) {
 			if (!output_room(l))
@@ -320,15 +384,15 @@ static void echo_erased(struct ldisc *l, u8 c)
 
 static void erase_char(struct ldisc *l)
 {
-	u32 at = last_char(l);
+	u32 at = last_char(l), n = l->head - at;
 
-	if (at == l->head)
+	if (!n)
 		return;
 	l->head = at;
 	if (!lflag(l, ECHO))
 		return;
-	if (lflag(l, ECHOE))
-		echo_erased(l, input_at(l, at));
+	if (lflag(l, ECHOE | ECHOPRT))
+		echo_erased(l, n);
 	else
 		echo_char(l, l->tio.c_cc[VERASE]);
 }
@@ -338,15 +402,15 @@ static void erase_word(struct ldisc *l)
 	bool in_word = false;
 
 	for (;;) {
-		u32 at = last_char(l);
+		u32 at = last_char(l), n = l->head - at;
 		u8 c = input_at(l, at);
 
-		if (at == l->head || (in_word && !is_word(c)))
+		if (!n || (in_word && !is_word(c)))
 			return;
 		in_word |= is_word(c);
 		l->head = at;
 		if (lflag(l, ECHO))
-			echo_erased(l, c);
+			echo_erased(l, n);
 	}
 }
 
@@ -357,15 +421,16 @@ static void kill_line(struct ldisc *l)
 	if (l->head == l->canon)
 		return;
 	if ((l->tio.c_lflag & visually) == visually) {
-		for (u32 at; (at = last_char(l)) != l->head;) {
+		for (u32 at, n; (n = l->head - (at = last_char(l)));) {
 			l->head = at;
-			echo_erased(l, input_at(l, at));
+			echo_erased(l, n);
 		}
 		return;
 	}
 	l->head = l->canon;
 	if (!lflag(l, ECHO))
 		return;
+	echo_erasing_end(l);
 	echo_char(l, l->tio.c_cc[VKILL]);
 	if (lflag(l, ECHOK))
 		echo_raw(l, '\n');
@@ -373,6 +438,7 @@ static void kill_line(struct ldisc *l)
 
 static void reprint_line(struct ldisc *l)
 {
+	echo_erasing_end(l);
 	echo_char(l, l->tio.c_cc[VREPRINT]);
 	echo_raw(l, '\n');
 	for (u32 at = l->canon; at != l->head; at++)
@@ -382,6 +448,8 @@ static void reprint_line(struct ldisc *l)
 static void quote_next(struct ldisc *l)
 {
 	l->literal_next = true;
+	if (lflag(l, ECHO))
+		echo_erasing_end(l);
 	if (lflag(l, ECHO) && lflag(l, ECHOCTL)) {
 		echo_raw(l, '^');
 		echo_raw(l, '\b');
@@ -415,6 +483,7 @@ void ldisc_flush_input(struct ldisc *l)
 	l->tail = l->canon = l->head;
 	memset(l->ends, 0, sizeof(l->ends));
 	l->in_flushed = true;
+	l->erasing = false;
 	hold_sender(l);
 }
 
@@ -433,9 +502,17 @@ static bool line_overflows(const struct ldisc *l)
 	return lflag(l, ICANON) && l->canon == l->tail;
 }
 
+/* With PARMRK one byte may take the place of three. */
+static u32 input_room(const struct ldisc *l)
+{
+	u32 room = LDISC_INPUT - (l->head - l->tail);
+
+	return iflag(l, PARMRK) ? DIV_UP(room, 3) : room;
+}
+
 bool ldisc_accepts(const struct ldisc *l)
 {
-	return l->head - l->tail < LDISC_INPUT - 1 || line_overflows(l);
+	return input_room(l) > 1 || line_overflows(l);
 }
 
 static bool input_flow(struct ldisc *l, u8 c)
@@ -474,15 +551,25 @@ static void input_signal(struct ldisc *l, u8 c)
 		echo_char(l, c);
 }
 
+static void input_erase(struct ldisc *l, u8 c)
+{
+	if (l->head == l->canon)
+		return;
+	if (is_key(l, VERASE, c))
+		erase_char(l);
+	else if (is_extended_key(l, VWERASE, c))
+		erase_word(l);
+	else
+		kill_line(l);
+	if (l->head == l->canon && lflag(l, ECHO))
+		echo_erasing_end(l);
+}
+
 /* input_edit => C was an editing key of canonical mode, and is done with. */
 static bool input_edit(struct ldisc *l, u8 c)
 {
-	if (is_key(l, VERASE, c))
-		erase_char(l);
-	else if (is_key(l, VKILL, c))
-		kill_line(l);
-	else if (is_extended_key(l, VWERASE, c))
-		erase_word(l);
+	if (is_key(l, VERASE, c) || is_key(l, VKILL, c) || is_extended_key(l, VWERASE, c))
+		input_erase(l, c);
 	else if (is_extended_key(l, VLNEXT, c))
 		quote_next(l);
 	else if (is_extended_key(l, VREPRINT, c) && lflag(l, ECHO))
@@ -502,6 +589,7 @@ static bool input_end(struct ldisc *l, u8 c)
 		c = 0;
 	} else if (is_key(l, VEOL, c) || is_extended_key(l, VEOL2, c)) {
 		echo_typed(l, c);
+		input_mark(l, c);
 	} else {
 		return false;
 	}
@@ -517,7 +605,10 @@ static void input_any(struct ldisc *l)
 
 static void input_plain(struct ldisc *l, u8 c)
 {
+	if (lflag(l, ECHO))
+		echo_erasing_end(l);
 	echo_typed(l, c);
+	input_mark(l, c);
 	input_put(l, c);
 }
 
@@ -538,8 +629,10 @@ static void input_key(struct ldisc *l, u8 typed)
 	if (lflag(l, ICANON) && (input_edit(l, c) || input_end(l, c)))
 		return;
 	if (c == '\n' && typed == '\r') { /* echoed as what it is, and one that was typed as ^J */
-		if (lflag(l, ECHO))
+		if (lflag(l, ECHO)) {
+			echo_erasing_end(l);
 			echo_raw(l, c);
+		}
 		input_put(l, c);
 		return;
 	}
@@ -550,10 +643,16 @@ int ldisc_input(struct ldisc *l, u8 c)
 {
 	int sig;
 
-	if (l->head - l->tail == LDISC_INPUT)
+	if (input_room(l) == 0)
 		l->head--;
 	if (iflag(l, ISTRIP))
 		c &= 0x7f;
+	if (iflag(l, IUCLC) && lflag(l, IEXTEN))
+		c = to_lower(c);
+	if (lflag(l, EXTPROC)) {
+		input_put(l, c);
+		return 0;
+	}
 	if (l->literal_next) {
 		l->literal_next = false;
 		input_any(l);
@@ -577,7 +676,7 @@ int ldisc_input(struct ldisc *l, u8 c)
 
 bool ldisc_readable(const struct ldisc *l, u32 min)
 {
-	if (lflag(l, ICANON))
+	if (is_canonical(l))
 		return l->canon != l->tail;
 	return l->head - l->tail >= min;
 }
@@ -586,7 +685,7 @@ u32 ldisc_available(const struct ldisc *l)
 {
 	u32 n = 0;
 
-	if (!lflag(l, ICANON))
+	if (!is_canonical(l))
 		return l->head - l->tail;
 	for (u32 at = l->tail; at != l->canon; at++)
 		n += !is_end(l, at) || input_at(l, at);
@@ -616,7 +715,7 @@ size_t ldisc_read(struct ldisc *l, u8 *buf, size_t n, bool *ret_end)
 	size_t done = 0;
 
 	*ret_end = false;
-	if (lflag(l, ICANON)) {
+	if (is_canonical(l)) {
 		done = read_line(l, buf, n, ret_end);
 	} else {
 		while (done < n && l->tail != l->head)
@@ -641,10 +740,10 @@ void ldisc_set_termios(struct ldisc *l, const struct termios *tio)
 		l->stopped = false;
 	l->tio = *tio;
 	l->tio.c_line = 0;
-	if (!(changed & ICANON))
+	if (!(changed & (ICANON | EXTPROC)))
 		return;
 	memset(l->ends, 0, sizeof(l->ends));
-	l->literal_next = false;
+	l->literal_next = l->erasing = false;
 	l->canon = l->tail;
 	if (lflag(l, ICANON) && l->head != l->tail) {
 		set_end(l, l->head - 1);

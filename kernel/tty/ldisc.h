@@ -24,6 +24,7 @@ struct ldisc {
 	u32 column;        /* of the cursor */
 	u32 line_column;   /* of the cursor where the line being typed begins */
 	bool literal_next; /* after VLNEXT */
+	bool erasing;      /* ECHOPRT: between a backslash and a slash */
 	bool stopped;      /* by VSTOP */
 	bool held;         /* by TCOOFF */
 	bool choked;       /* the other side has been told to stop (IXOFF) */

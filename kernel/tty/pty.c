@@ -160,6 +160,9 @@ static struct pty *pty_create(u32 nr)
 	waitq_init(&p->readers);
 	waitq_init(&p->writers);
 	tty_setup(&p->tty, &pty_kind, &p->dev, MAKEDEV(UNIX98_PTY_SLAVE_MAJOR, nr));
+	p->tty.ldisc.tio.c_iflag = ICRNL | IXON;
+	p->tty.ldisc.tio.c_cflag = B38400 | CS8 | CREAD;
+	tty_modes_init(&p->tty);
 	p->stops = stop_keys(&p->tty.ldisc.tio);
 	return p;
 }

@@ -20,6 +20,7 @@ void tty_setup(struct tty *t, const struct tty_kind *kind, struct chardev *dev, 
 	waitq_init(&t->readers);
 	waitq_init(&t->writers);
 	ldisc_init(&t->ldisc);
+	tty_modes_init(t);
 	dev->size(dev, &t->size.ws_row, &t->size.ws_col);
 }
 

@@ -14,6 +14,7 @@
 
 struct tty;
 struct pid;
+struct proc;
 
 /* tty_init: all terminals of the machine. After console_init and vfs_init; threads can be started. */
 void tty_init(void);
@@ -25,6 +26,9 @@ void tty_session_exit(struct pid *session);
 
 /* tty_vhangup: vhangup(2): hang up the caller's controlling terminal, if any. */
 void tty_vhangup(void);
+
+/* tty_of: the controlling terminal of P, or NULL. proc_lock held. */
+struct tty *tty_of(const struct proc *p);
 
 /* tty_get_number: its device number as /proc/PID/stat has it; NULL: 0. */
 u32 tty_get_number(const struct tty *t);

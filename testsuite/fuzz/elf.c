@@ -129,16 +129,12 @@ static void check_image(const Elf64_Ehdr *h, const Elf64_Phdr *phdrs, const stru
 static void load(const u8 *file, size_t n, u64 file_size, bool allow_wx)
 {
 	/* On the heap, and no larger than in the kernel: the sanitizer sees what is read or written behind them. */
-	static struct elf_image *img;
+	struct elf_image *img;
 	const char *why = NULL;
 	Elf64_Phdr *phdrs;
 	Elf64_Ehdr head;
 	int err;
 
-	if (!img)
-		img = malloc(sizeof(*img));
-	MUST(img);
-	memset(img, 0xa5, offsetof(struct elf_image, segments));
 	file_read(&head, file, n, 0, sizeof(head));
 	err = elf_check_header(&head, file_size, &why);
 	MUST(err == 0 || (err == -ENOEXEC && why));
@@ -148,13 +144,16 @@ static void load(const u8 *file, size_t n, u64 file_size, bool allow_wx)
 		MUST(table > 0 && table <= ELF_PHDRS_MAX * sizeof(Elf64_Phdr));
 		MUST(head.e_phoff <= file_size && table <= file_size - head.e_phoff);
 		phdrs = malloc(table);
-		MUST(phdrs);
+		img = malloc(sizeof(*img) + head.e_phnum * sizeof(img->segments[0]));
+		MUST(phdrs && img);
+		memset(img, 0xa5, sizeof(*img));
 		file_read(phdrs, file, n, head.e_phoff, table);
 		err = elf_check_segments(&head, phdrs, file_size, allow_wx, img, &why);
 		MUST(err == 0 || ((err == -ENOEXEC || err == -EACCES || err == -EPERM) && why));
 		if (!err)
 			check_image(&head, phdrs, img, file_size, allow_wx);
 		free(phdrs);
+		free(img);
 	}
 }
 

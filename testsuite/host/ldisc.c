@@ -434,12 +434,15 @@ static void random_termios(void)
 {
 	struct termios tio = l.tio;
 
-	tio.c_iflag = SOME_OF(INLCR, IUTF8, IXON, IXANY, IMAXBEL) | (rnd(8) ? 0 : SOME_OF(ISTRIP, IGNCR)) |
+	tio.c_iflag = SOME_OF(INLCR, IUTF8, IXON, IXANY, IMAXBEL, IGNBRK, BRKINT, INPCK, IGNPAR) |
+	              (rnd(8) ? 0 : SOME_OF(ISTRIP, IGNCR, IUCLC)) | (rnd(4) ? 0 : PARMRK) |
 	              (rnd(4) ? ICRNL : 0);
-	tio.c_oflag = SOME_OF(ONLCR, OCRNL, ONOCR, ONLRET) | (rnd(4) ? OPOST : 0) | (rnd(2) ? XTABS : 0);
-	tio.c_lflag = SOME_OF(ECHONL, NOFLSH) | (rnd(4) ? ECHO : 0) | (rnd(4) ? ECHOE | ECHOK : 0) |
-	              (rnd(4) ? ECHOKE : 0) | (rnd(4) ? ECHOCTL : 0) | (rnd(4) ? ICANON : 0) |
-	              (rnd(4) ? IEXTEN : 0) | (rnd(4) ? ISIG : 0);
+	tio.c_oflag = SOME_OF(ONLCR, OCRNL, ONOCR, ONLRET, OFILL) | (rnd(8) ? 0 : OLCUC) |
+	              (rnd(4) ? OPOST : 0) | (rnd(2) ? XTABS : 0);
+	tio.c_lflag = SOME_OF(ECHONL, NOFLSH) | (rnd(4) ? 0 : ECHOPRT) | (rnd(16) ? 0 : EXTPROC) |
+	              (rnd(4) ? ECHO : 0) | (rnd(4) ? ECHOE | ECHOK : 0) | (rnd(4) ? ECHOKE : 0) |
+	              (rnd(4) ? ECHOCTL : 0) | (rnd(4) ? ICANON : 0) | (rnd(4) ? IEXTEN : 0) |
+	              (rnd(4) ? ISIG : 0);
 	tio.c_cc[VEOL] = rnd(2) ? ';' : 0;
 	tio.c_cc[VEOL2] = rnd(2) ? ',' : 0;
 	if (ioctl(slave, TCSETS, &tio))
@@ -451,7 +454,7 @@ static size_t random_text(char *buf)
 {
 	static const char keys[] =
 	        "abc xyz_09.\t\t\n\r\n;,\x7f\x7f\x7f\x15\x17\x16\x12\x04\x03\x1c\x1a\x13\x11"
-	        "\xc3\xa9\xe2\x82\xac\x80\xfe\xd7\x01\x1b\x00\b";
+	        "\xc3\xa9\xe2\x82\xac\x80\xfe\xd7\x01\x1b\x00\b\xff\xffQZ\xc9";
 	size_t n = 1 + rnd(20);
 
 	for (size_t i = 0; i < n; i++)

@@ -348,6 +348,119 @@ TEST(shared_modes, "[P13] the master sees and sets the slave's modes and size")
 	IS(n, 0);
 }
 
+/* The C library's headers and Linux's own do not go together. */
+struct modes {
+	u32 iflag, oflag, cflag, lflag;
+	u8 line, cc[19];
+	u32 ispeed, ospeed;
+};
+#define GET_MODES _IOR('T', 0x2a, struct modes)
+#define SET_MODES _IOW('T', 0x2b, struct modes)
+#define ANY_SPEED 0010000
+#define ALL_SPEEDS 0010017
+
+TEST(first_modes, "[P13] a new pair's modes are Linux's")
+{
+	struct pair p = pair_open(false);
+	struct modes m;
+
+	OK(ioctl(p.slave, GET_MODES, &m));
+	IS(m.iflag, ICRNL | IXON);
+	IS(m.oflag, OPOST | ONLCR);
+	IS(m.cflag, B38400 | CS8 | CREAD);
+	IS(m.lflag, ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN);
+	IS(m.ospeed, 38400);
+	IS(m.ispeed, 38400);
+	CHECK(!memcmp(m.cc, "\x03\x1c\x7f\x15\x04\0\x01\0\x11\x13\x1a\0\x12\x0f\x17\x16\0\0", 19));
+}
+
+TEST(speeds, "[P13] any speed is remembered; character size and parity stay")
+{
+	struct pair p = pair_open(false);
+	struct modes m;
+	struct termios tio;
+	short old[9]; /* struct termio */
+
+	OK(ioctl(p.slave, GET_MODES, &m));
+	m.cflag = (m.cflag & ~(ALL_SPEEDS | CSIZE)) | ANY_SPEED | PARENB | CS7;
+	m.ospeed = m.ispeed = 12345;
+	OK(ioctl(p.slave, SET_MODES, &m));
+	OK(ioctl(p.slave, GET_MODES, &m));
+	IS(m.ospeed, 12345);
+	IS(m.cflag & (CSIZE | PARENB | CREAD), CS8 | CREAD);
+	OK(tcgetattr(p.slave, &tio));
+	cfsetspeed(&tio, B19200);
+	OK(tcsetattr(p.slave, TCSADRAIN, &tio));
+	OK(ioctl(p.slave, GET_MODES, &m));
+	IS(m.ospeed, 19200);
+	OK(ioctl(p.slave, TCGETA, old));
+	IS((unsigned short)old[3], m.lflag & 0xffff);
+	old[3] &= ~ECHO;
+	OK(ioctl(p.slave, TCSETA, old));
+	OK(tcgetattr(p.slave, &tio));
+	IS(tio.c_lflag & (ECHO | ICANON), ICANON);
+}
+
+/* What VMIN and VTIME mean, in all four cases (termios(3)). */
+static void set_wait(int fd, int min, int time)
+{
+	struct termios tio;
+
+	OK(tcgetattr(fd, &tio));
+	tio.c_cc[VMIN] = min;
+	tio.c_cc[VTIME] = time;
+	OK(tcsetattr(fd, TCSANOW, &tio));
+}
+
+/* later: TEXT is typed in MS milliseconds. */
+static pid_t later(struct pair *p, u64 ms, const char *text)
+{
+	return SPAWN({
+		sleep_ms(ms);
+		IS(write(p->master, text, strlen(text)), strlen(text));
+	});
+}
+
+TEST(min_and_time, "[P13] VMIN and VTIME: a read ends by count, by the gap between bytes, or by the clock")
+{
+	struct pair p = pair_open(true);
+	char buf[16];
+	u64 began;
+	pid_t pid;
+
+	set_wait(p.slave, 0, 0); /* what is there */
+	IS(read(p.slave, buf, 8), 0);
+	set_wait(p.slave, 0, 3); /* one byte, or the clock */
+	began = now_ns();
+	IS(read(p.slave, buf, 8), 0);
+	CHECK(now_ns() - began > 250000000);
+	pid = later(&p, 50, "a");
+	set_wait(p.slave, 0, 100);
+	IS(read(p.slave, buf, 8), 1);
+	wait_status(pid);
+	set_wait(p.slave, 3, 0); /* that many */
+	IS(write(p.master, "ab", 2), 2);
+	pid = later(&p, 100, "c");
+	IS(read(p.slave, buf, 8), 3);
+	wait_status(pid);
+	set_wait(p.slave, 5, 2); /* that many, or a gap after the first */
+	pid = later(&p, 400, "xy");
+	began = now_ns();
+	IS(read(p.slave, buf, 8), 2);
+	CHECK(now_ns() - began > 550000000);
+	wait_status(pid);
+	IS(write(p.master, "12345", 5), 5);
+	IS(read(p.slave, buf, 8), 5);
+	IS(write(p.master, "12", 2), 2);
+	IS(read(p.slave, buf, 2), 2); /* no more was asked for */
+	IS(write(p.master, "z", 1), 1);
+	set_wait(p.slave, 2, 0);
+	sleep_ms(20);
+	IS(events(p.slave, POLLIN), 0); /* poll waits for VMIN, too */
+	IS(write(p.master, "z", 1), 1);
+	IS(await(p.slave, POLLIN), POLLIN);
+}
+
 /* Each in a session of its own, whose terminal is the slave. */
 #define IN_SESSION(raw, ...)                         \
 	IS(CHILD({                                   \

@@ -308,6 +308,20 @@ TEST(dev_tty, "[P13] /dev/tty is the controlling terminal, ENXIO where there is 
 	});
 }
 
+TEST(given_up, "[P13] TIOCNOTTY: a process gives the terminal up for itself and its children")
+{
+	ON_TERMINAL({
+		IS(CHILD({
+			   OK(ioctl(tty, TIOCNOTTY, 0));
+			   FAILS(open("/dev/tty", O_RDWR), ENXIO);
+			   FAILS(ioctl(tty, TIOCNOTTY, 0), ENOTTY);
+			   IS(CHILD(FAILS(tcgetpgrp(tty), ENOTTY)), EXITED(0));
+		   }),
+		   EXITED(0));
+		IS(tcgetpgrp(tty), getpgrp());
+	});
+}
+
 TEST(leader_ends, "[P13] the foreground group gets SIGHUP and SIGCONT when the session's leader ends")
 {
 	int pipes[2], ready[2];
