@@ -138,6 +138,11 @@ int elf_check_segments(const Elf64_Ehdr *h, const Elf64_Phdr *phdrs, u64 file_si
 			img->interp_offset = p->p_offset;
 			img->interp_size = p->p_filesz;
 		}
+		if (p->p_type == PT_GNU_STACK && (p->p_flags & PF_X)) {
+			if (!allow_wx)
+				refuse(-EACCES, "executable stack");
+			img->exec_stack = true;
+		}
 		if (p->p_type != PT_LOAD)
 			continue;
 		err = check_load(p, file_size, allow_wx, ret_why);

@@ -18,6 +18,7 @@ struct elf_image {
 	u64 low, high; /* page-aligned bounds of all segments */
 	u64 phdr;      /* address of the program headers in memory, 0 when no segment holds them */
 	u32 phnum;
+	bool exec_stack;                /* PT_GNU_STACK asks for an executable stack, and may */
 	u64 interp_offset, interp_size; /* size 0: none */
 	u32 count;
 	struct elf_segment segments[]; /* there is room for one for each program header */

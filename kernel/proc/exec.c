@@ -200,6 +200,22 @@ static int make_stack(struct exec *x)
 	return err;
 }
 
+static bool find_stack(const struct region *r, void *arg)
+{
+	if (r->flags & REGION_STACK)
+		*(vaddr_t *)arg = r->start;
+	return true;
+}
+
+/* open_stack: code may run there (PT_GNU_STACK), where that is allowed at all. */
+static int open_stack(struct exec *x)
+{
+	vaddr_t start = 0;
+
+	aspace_for_each(x->as, find_stack, &start);
+	return aspace_protect(x->as, start, x->as->stack_top - start, VM_READ | VM_WRITE | VM_EXEC);
+}
+
 /* --- segments --- */
 
 /* clear_tail: what lies behind the file's part of a writable segment's last page is zero (E2). */
@@ -344,6 +360,8 @@ static int load_images(struct exec *x)
 
 	if (!err && x->image->interp_size)
 		err = load_interp(x);
+	if (!err && x->image->exec_stack)
+		err = open_stack(x);
 	if (err)
 		return err;
 	x->image_base = image_place(x->image);

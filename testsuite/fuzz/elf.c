@@ -105,6 +105,16 @@ static void check_same(const Elf64_Ehdr *h, const Elf64_Phdr *p, const struct el
 	MUST(n == img->count);
 }
 
+/* An executable stack is given if it was asked for, and never where writing and executing do not go together. */
+static void check_stack(const Elf64_Ehdr *h, const Elf64_Phdr *p, const struct elf_image *img, bool allow_wx)
+{
+	bool asked = false;
+
+	for (u32 i = 0; i < h->e_phnum; i++)
+		asked |= p[i].p_type == PT_GNU_STACK && (p[i].p_flags & PF_X);
+	MUST(img->exec_stack == asked && (allow_wx || !asked));
+}
+
 static void check_image(const Elf64_Ehdr *h, const Elf64_Phdr *phdrs, const struct elf_image *img,
                         u64 file_size, bool allow_wx)
 {
@@ -124,6 +134,7 @@ static void check_image(const Elf64_Ehdr *h, const Elf64_Phdr *phdrs, const stru
 	MUST(img->interp_size == 0 || (img->interp_size >= 2 && img->interp_size <= ELF_INTERP_MAX));
 	MUST(!__builtin_add_overflow(img->interp_offset, img->interp_size, &end) && end <= file_size);
 	check_same(h, phdrs, img);
+	check_stack(h, phdrs, img, allow_wx);
 }
 
 static void load(const u8 *file, size_t n, u64 file_size, bool allow_wx)

@@ -20,7 +20,7 @@ BELOW = {
 }
 LEAVES = ("efi/bootinfo.h", "kernel/abi/", "hal/base/", "hal/upcall.h")
 ABI_ONLY = ("kernel/abi/",)  # what ring 3 may see of the kernel
-HOSTED = ("testsuite/host/", "testsuite/prog/", "testsuite/bench/")
+HOSTED = ("testsuite/host/", "testsuite/prog/", "testsuite/bench/", "testsuite/scenarios/")
 # In the testing build the kernel's table of contents has one line more.
 ALLOWED = {("kernel/main.c", "testsuite/kern/kern.h")}
 SYSTEM = re.compile(r"(std(bool|arg|def|int|noreturn)|immintrin|cpuid)\.h$")

@@ -198,6 +198,25 @@ REFUSED(interp_unterminated, "an interpreter's name without its end", ENOEXEC,
         image_interp("/nowhere/ld.so", 5))
 REFUSED(interp_long, "an interpreter's name of 5000 bytes", ENOEXEC, image_interp("/nowhere/ld.so", 5000))
 
+static void image_stack(u32 flags)
+{
+	Elf64_Phdr *p = image.data + 1;
+
+	image.e->e_phnum = 3;
+	*p = (Elf64_Phdr){.p_type = PT_GNU_STACK, .p_flags = flags, .p_align = 16};
+}
+
+REFUSED_HERE(exec_stack, "[E3] [V5] PT_GNU_STACK that asks for an executable stack",
+             image_stack(PF_R | PF_W | PF_X))
+
+TEST(plain_stack, "[E3] PT_GNU_STACK that asks for a stack to read and write")
+{
+	enter_scratch();
+	image_make(code_exit, sizeof(code_exit));
+	image_stack(PF_R | PF_W);
+	IS(image_run(), EXITED(42));
+}
+
 /* --- what a good image finds --- */
 
 /* exit(byte at ADDR): movabs $ADDR, %rax; movzbl (%rax), %edi; mov $60, %eax; syscall */

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <limits.h>
+#include <sys/xattr.h>
 #include <sys/sysmacros.h>
 #include <sys/uio.h>
 
@@ -996,4 +997,29 @@ TEST(deep_tree, "[P9] two hundred folders deep, and back by ..")
 	OK(chdir(back));
 	NEED(getcwd(here, sizeof(here)));
 	IS_STR(here, scratch_dir);
+}
+
+TEST(extended_attributes, "[X1] extended attributes: a new file has none; what is wrong with a call is said")
+{
+	char long_name[300], buf[64];
+	int fd;
+
+	enter_scratch();
+	fd = make_file("file", "x", 1, 0644);
+	OK(symlink("nowhere", "dangling"));
+	IS(listxattr("file", buf, sizeof(buf)), 0);
+	IS(flistxattr(fd, buf, sizeof(buf)), 0);
+	IS(llistxattr("dangling", buf, sizeof(buf)), 0);
+	FAILS(listxattr("dangling", buf, sizeof(buf)), ENOENT);
+	FAILS(getxattr("missing", "user.name", buf, sizeof(buf)), ENOENT);
+	FAILS(fgetxattr(-1, "user.name", buf, sizeof(buf)), EBADF);
+	FAILS(getxattr("file", "", buf, sizeof(buf)), ERANGE);
+	memset(long_name, 'n', sizeof(long_name) - 1);
+	long_name[sizeof(long_name) - 1] = 0;
+	FAILS(getxattr("file", long_name, buf, sizeof(buf)), ERANGE);
+	FAILS(getxattr("file", opaque(1), buf, sizeof(buf)), EFAULT);
+	FAILS(setxattr("file", "user.name", "v", 1, 77), EINVAL);
+	FAILS(setxattr("file", "user.name", buf, 1 << 20, 0), E2BIG);
+	FAILS(getxattr("file", "no_such_space.name", buf, sizeof(buf)), EOPNOTSUPP);
+	FAILS(removexattr("file", "no_such_space.name"), EOPNOTSUPP);
 }
