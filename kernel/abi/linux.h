@@ -28,6 +28,7 @@
 #include <linux/major.h>
 #include <linux/mman.h>
 #include <linux/personality.h>
+#include <linux/pidfd.h>
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/random.h>

@@ -123,6 +123,7 @@ static void become_zombie(struct proc *p, struct sighand *h)
 	signal_flush(&p->sig_pending);
 	p->sighand = NULL;
 	signal_unlock(h, on);
+	waitq_wake_all(&p->pid->ended);
 	if (!ptrace_proc_ended(p))
 		proc_notify_end(p);
 }

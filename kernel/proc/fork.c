@@ -5,6 +5,7 @@
 #include "hal/cpu/fpu.h"
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/fsctx.h"
+#include "kernel/fs/pidfd.h"
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/ptrace.h"
 #include "vm/aspace.h"
@@ -18,7 +19,8 @@
 #define CLONE_KNOWN                                                                                      \
 	(CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_PTRACE | CLONE_VFORK | CLONE_PARENT | \
 	 CLONE_THREAD | CLONE_SYSVSEM | CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID |      \
-	 CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND)
+	 CLONE_DETACHED | CLONE_UNTRACED | CLONE_CHILD_SETTID | CLONE_IO | CLONE_CLEAR_SIGHAND |         \
+	 CLONE_PIDFD)
 
 /* The first thing that a new task does in the kernel. */
 static void task_start(void *arg)
@@ -35,7 +37,9 @@ static int clone_check(const struct clone_request *req)
 {
 	u64 f = req->flags;
 
-	if ((f & CLONE_NAMESPACES) || (f & CLONE_PIDFD) || (f & ~CLONE_KNOWN))
+	if ((f & CLONE_NAMESPACES) || (f & ~CLONE_KNOWN))
+		return -EINVAL;
+	if ((f & CLONE_PIDFD) && (f & (CLONE_THREAD | CLONE_DETACHED))) /* it stands for a process */
 		return -EINVAL;
 	if ((f & CLONE_THREAD) && !(f & CLONE_SIGHAND))
 		return -EINVAL;
@@ -249,8 +253,45 @@ void proc_release_vfork(struct proc *p)
 	}
 }
 
+/* The descriptor of CLONE_PIDFD, until the child has appeared. */
+struct new_pidfd {
+	struct file *file; /* NULL: none is asked for */
+	int fd;
+};
+
+static void pidfd_drop(struct new_pidfd *n)
+{
+	if (!n->file)
+		return;
+	fd_cancel(n->fd);
+	file_put(n->file);
+}
+
+/* pidfd_make => 0; -EMFILE; -ENOMEM; -EFAULT */
+static int pidfd_make(const struct clone_request *req, struct pid *pid, struct new_pidfd *ret)
+{
+	struct new_pidfd n;
+	int err;
+
+	if (!(req->flags & CLONE_PIDFD))
+		return 0;
+	if ((n.fd = fd_reserve(0, true)) < 0)
+		return n.fd;
+	if ((err = pidfd_open(pid, 0, &n.file)) < 0) {
+		fd_cancel(n.fd);
+		return err;
+	}
+	if (copyout(req->pidfd, &n.fd, sizeof(n.fd)) < 0) {
+		pidfd_drop(&n);
+		return -EFAULT;
+	}
+	*ret = n;
+	return 0;
+}
+
 i64 proc_clone(const struct clone_request *req)
 {
+	struct new_pidfd pidfd = {NULL, -1};
 	struct proc *me = proc_current(), *p = me;
 	struct vfork_wait wait = {.done = false};
 	struct ptrace_clone trace = {.event = 0};
@@ -274,16 +315,21 @@ i64 proc_clone(const struct clone_request *req)
 	if ((req->flags & CLONE_PARENT_SETTID) && copyout(req->parent_tid, &nr, sizeof(nr)) < 0)
 		err = -EFAULT;
 	if (!err)
+		err = pidfd_make(req, t->pid, &pidfd);
+	if (!err)
 		err = ptrace_clone(req->flags, req->exit_signal, &trace);
 	if (!err)
 		err = appear(p, t, req, vfork ? &wait : NULL, &trace);
 	ptrace_clone_cancel(&trace); /* when it was not taken up */
 	if (err) {
+		pidfd_drop(&pidfd);
 		if (!thread)
 			proc_free(p);
 		task_drop(t);
 		return err;
 	}
+	if (pidfd.file)
+		fd_commit(pidfd.fd, pidfd.file);
 	thread_start(&t->thread);
 	if (trace.event)
 		ptrace_event(trace.event, (u64)nr);

@@ -57,6 +57,7 @@ struct pid *pid_alloc(void)
 	if (!p)
 		return NULL;
 	*p = (struct pid){.refs = 1};
+	waitq_init(&p->ended);
 	list_init(&p->group);
 	list_init(&p->session);
 	WITH_LOCK (&proc_lock) {

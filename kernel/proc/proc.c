@@ -228,6 +228,7 @@ void proc_reap(struct proc *p)
 	pid_put(p->group);
 	pid_put(p->session);
 	p->pid->proc = NULL;
+	waitq_wake_all(&p->pid->ended);
 	pid_put(p->pid);
 	count--;
 	kmem_cache_free(proc_cache, p);

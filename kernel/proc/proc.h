@@ -28,6 +28,7 @@ struct pid {
 	struct list hash;    /* [proc_lock] */
 	pid_t nr;            /* [I] */
 	u32 refs;            /* [atomic] */
+	struct waitq ended;  /* woken when the process has ended, and when it has been waited for */
 	struct task *task;   /* [proc_lock] the task with this number, or NULL */
 	struct proc *proc;   /* [proc_lock] the process with this number, zombies included, or NULL */
 	struct list group;   /* [proc_lock] processes whose group this is */
@@ -204,6 +205,7 @@ struct clone_request {
 	int exit_signal;
 	u64 stack; /* 0: the caller's */
 	uaddr_t parent_tid, child_tid;
+	uaddr_t pidfd; /* CLONE_PIDFD: where the descriptor goes */
 	u64 tls;
 };
 i64 proc_clone(const struct clone_request *req);

@@ -2,9 +2,11 @@
 #include "hal/base/string.h"
 #include "hal/base/sabotage.h"
 #include "hal/cpu/cpu.h"
+#include "kernel/fs/pidfd.h"
 #include "kernel/proc/exec.h"
 #include "kernel/proc/proc.h"
 #include "kernel/proc/wait.h"
+#include "kernel/sys/path.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/sys/usertime.h"
 #include "kernel/tty/tty.h"
@@ -20,10 +22,13 @@ i64 sys_clone(u64 flags, u64 stack, uaddr_t parent_tid, uaddr_t child_tid, u64 t
 	        .exit_signal = (int)(flags & CSIGNAL),
 	        .stack = stack,
 	        .parent_tid = parent_tid,
+	        .pidfd = parent_tid,
 	        .child_tid = child_tid,
 	        .tls = tls,
 	};
 
+	if ((flags & CLONE_PIDFD) && (flags & CLONE_PARENT_SETTID)) /* both would go to PARENT_TID */
+		return -EINVAL;
 	return req.exit_signal > SIG_COUNT ? -EINVAL : proc_clone(&req);
 }
 
@@ -53,6 +58,7 @@ i64 sys_clone3(uaddr_t args, u64 size)
 	        .exit_signal = (int)a.exit_signal,
 	        .stack = a.stack + a.stack_size,
 	        .parent_tid = UADDR(a.parent_tid),
+	        .pidfd = UADDR(a.pidfd),
 	        .child_tid = UADDR(a.child_tid),
 	        .tls = a.tls,
 	};
@@ -145,6 +151,23 @@ static void child_info(pid_t pid, const struct wait_result *r, siginfo_t *info)
 	}
 }
 
+/* wait_pidfd: for the child that a descriptor stands for. -EAGAIN: it lives, and the descriptor does not wait. */
+static i64 wait_pidfd(struct wait_request *w, struct wait_result *ret)
+{
+	struct fdref r = fd_use(w->nr);
+	bool impatient = r.file && (r.file->flags & O_NONBLOCK) && !(w->options & WNOHANG);
+	i64 found = -EBADF;
+
+	if (r.file && file_is_pidfd(r.file)) {
+		w->which = P_PID;
+		w->nr = pidfd_pid(r.file)->nr;
+		w->options |= impatient ? WNOHANG : 0;
+		found = proc_wait(w, ret);
+	}
+	fd_return(r);
+	return found || !impatient ? found : -EAGAIN;
+}
+
 i64 sys_waitid(int which, int nr, uaddr_t ret_info, int options, uaddr_t rusage)
 {
 	struct wait_request w = {.which = (u32)which, .nr = nr, .options = (u32)options};
@@ -157,11 +180,11 @@ i64 sys_waitid(int which, int nr, uaddr_t ret_info, int options, uaddr_t rusage)
 		return -EINVAL;
 	if (!(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
-	if (which != P_ALL && which != P_PGID && which != P_PID)
+	if (which != P_ALL && which != P_PGID && which != P_PID && which != P_PIDFD)
 		return -EINVAL;
-	if ((which == P_PID && nr <= 0) || (which == P_PGID && nr < 0))
+	if ((which == P_PID && nr <= 0) || ((which == P_PGID || which == P_PIDFD) && nr < 0))
 		return -EINVAL;
-	found = proc_wait(&w, &r);
+	found = which == P_PIDFD ? wait_pidfd(&w, &r) : proc_wait(&w, &r);
 	if (found < 0)
 		return found;
 	if (found > 0)

@@ -2,8 +2,10 @@
 #include "hal/base/string.h"
 #include "hal/time/clock.h"
 #include "kernel/abi/capability.h"
+#include "kernel/fs/pidfd.h"
 #include "kernel/proc/futex.h"
 #include "kernel/proc/proc.h"
+#include "kernel/sys/path.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/sys/usertime.h"
 #include "sched/timer.h"
@@ -247,36 +249,64 @@ i64 sys_tgkill(int tgid, int tid, int sig)
 }
 
 /* sent_info: what the caller says of a signal. Nobody may sign for the kernel or for kill(2), but to himself.
- * => 0; -EFAULT; -EPERM */
-static int sent_info(uaddr_t user, int pid, int sig, siginfo_t *ret)
+ * STRICT: its number must be SIG already. => 0; -EFAULT; -EINVAL; -EPERM */
+static int sent_info(uaddr_t user, int pid, int sig, bool strict, siginfo_t *ret)
 {
 	if (copyin(ret, user, sizeof(*ret)) < 0)
 		return -EFAULT;
+	if (sig != ret->si_signo && strict)
+		return -EINVAL;
 	ret->si_signo = sig;
 	if ((ret->si_code >= 0 || ret->si_code == SI_TKILL) && pid != proc_current()->pid->nr)
 		return -EPERM;
 	return 0;
 }
 
+/* send_proc: P NULL: there is none. proc_lock held. */
+static i64 send_proc(struct proc *p, int sig, const siginfo_t *info)
+{
+	if (sig < 0 || sig > SIG_COUNT)
+		return -EINVAL;
+	if (!p)
+		return -ESRCH;
+	if (!may_signal(p, sig))
+		return -EPERM;
+	return sig ? signal_send_proc(p, info) : 0;
+}
+
 i64 sys_rt_sigqueueinfo(int pid, int sig, uaddr_t user)
 {
 	siginfo_t info;
-	i64 result = sent_info(user, pid, sig, &info);
+	i64 result = sent_info(user, pid, sig, false, &info);
 
-	if (result)
-		return result;
-	if (sig < 0 || sig > SIG_COUNT)
+	if (!result)
+		WITH_LOCK (&proc_lock)
+			result = send_proc(pid > 0 ? proc_find(pid) : NULL, sig, &info);
+	return result;
+}
+
+static i64 send_pidfd(struct pid *pid, int sig, uaddr_t user)
+{
+	siginfo_t info = sender(sig, SI_USER);
+	i64 result = user.va ? sent_info(user, pid->nr, sig, true, &info) : 0;
+
+	if (!result)
+		WITH_LOCK (&proc_lock)
+			result = send_proc(pid->proc, sig, &info);
+	return result;
+}
+
+i64 sys_pidfd_send_signal(int pidfd, int sig, uaddr_t info, u32 flags)
+{
+	struct fdref r;
+	i64 result = -EBADF;
+
+	if (flags)
 		return -EINVAL;
-	result = -ESRCH;
-	WITH_LOCK (&proc_lock) {
-		struct proc *p = pid > 0 ? proc_find(pid) : NULL;
-
-		if (!p)
-			break;
-		result = may_signal(p, sig) ? 0 : -EPERM;
-		if (!result && sig)
-			result = signal_send_proc(p, &info);
-	}
+	r = fd_use(pidfd);
+	if (r.file && file_is_pidfd(r.file))
+		result = send_pidfd(pidfd_pid(r.file), sig, info);
+	fd_return(r);
 	return result;
 }
 
@@ -287,7 +317,7 @@ i64 sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, uaddr_t user)
 
 	if (tgid <= 0)
 		return -EINVAL;
-	err = sent_info(user, tid, sig, &info);
+	err = sent_info(user, tid, sig, false, &info);
 	return err ? err : send_task(tgid, tid, sig, &info);
 }
 
