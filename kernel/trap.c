@@ -33,13 +33,15 @@ static bool implicit_supervisor(const struct trapframe *tf)
 bool upcall_page_fault(struct trapframe *tf, u64 addr)
 {
 	struct thread *t = thread_current();
+	int err;
 
 	if (!t->aspace || implicit_supervisor(tf))
 		return false;
-	if (aspace_fault(t->aspace, addr, fault_access(tf->orig_rax)) < 0)
-		return false;
-	proc_current()->faults_minor++;
-	return true;
+	do
+		err = aspace_fault(t->aspace, addr, fault_access(tf->orig_rax));
+	while (err == -ENOMEM && oom_relieve());
+	proc_current()->faults_minor += !err;
+	return !err;
 }
 
 /* Why a page fault could not be resolved, as a signal. */
@@ -56,9 +58,9 @@ static void fault_signal(struct trapframe *tf, u64 addr)
 		signal_fault(SIGBUS, BUS_ADRERR, addr);
 		break;
 	case -ENOMEM:
-		klog(LOG_WARN, "out of memory: ending %s (pid %d), which touched a page that cannot be had",
-		     thread_current()->name, proc_current()->pid->nr);
-		proc_exit_group(SIGKILL); /* pid 1 too */
+		if (!(current_work() & WORK_KILL)) /* and there is nobody else to end */
+			oom_end_self();
+		break;
 	case -EACCES:
 		signal_fault(SIGSEGV, SEGV_ACCERR, addr);
 		break;
@@ -139,6 +141,8 @@ void upcall_user_work(struct trapframe *tf)
 {
 	u32 work = current_work();
 
+	if (work & WORK_MEMORY)
+		oom_call_again(tf);
 	if (work & (WORK_SIGNAL | WORK_RESTORE))
 		signal_deliver(tf);
 	if (work & WORK_RESCHED)

@@ -696,3 +696,11 @@ u64 aspace_resident(struct aspace *as)
 	}
 	return n;
 }
+
+u64 aspace_footprint(struct aspace *as)
+{
+	u64 regions = read_once(as->region_count);
+
+	return aspace_resident(as) + read_once(as->pmap.tables) +
+	       DIV_UP(regions * sizeof(struct region), PAGE_SIZE);
+}

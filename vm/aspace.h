@@ -112,8 +112,9 @@ bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa);
 
 /* aspace_for_each: FN for each region in order of address, with the lock held. FN => false ends the walk. */
 void aspace_for_each(struct aspace *as, bool (*fn)(const struct region *r, void *arg), void *arg);
-u64 aspace_resident(struct aspace *as); /* pages */
-u64 aspace_regions(void);               /* of all address spaces, for accounting */
+u64 aspace_resident(struct aspace *as);  /* pages */
+u64 aspace_footprint(struct aspace *as); /* pages: these, and what the kernel keeps for them */
+u64 aspace_regions(void);                /* regions of all address spaces, for accounting */
 
 /* Boot switches: norandmaps, wx=allow. */
 extern bool aspace_randomize, aspace_allow_wx;

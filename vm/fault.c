@@ -37,7 +37,7 @@ static int fault_shared(struct aspace *as, struct region *r, vaddr_t page)
 	int err = object_page(r->object, region_index(r, page), true, &pa);
 
 	if (err)
-		return err == -ERANGE ? -ENXIO : err;
+		return err == -ERANGE || err == -ENOSPC ? -ENXIO : err;
 	return map_or_put(as, page, pa, r->prot);
 }
 

@@ -4,6 +4,7 @@
 #include "hal/base/dmap.h"
 #include "hal/base/log.h"
 #include "hal/base/string.h"
+#include "hal/cpu/percpu.h"
 #include "hal/cpu/spinlock.h"
 #include "vm/internal.h"
 
@@ -190,6 +191,8 @@ static paddr_t frame_take(bool want_zero, bool *ret_zero)
 	if (pfn)
 		free_count--;
 	spin_unlock(&frame_lock);
+	if (unlikely(!pfn))
+		current_work_add(WORK_MEMORY);
 	if (pfn && frame_array) {
 		struct frame *f = &frame_array[pfn];
 

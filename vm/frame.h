@@ -29,7 +29,8 @@ void frame_init(const struct bootinfo *bi);
 void frame_keep(paddr_t base, u64 size);
 void frame_reclaim(void);
 
-/* frame_alloc: one frame with refs == 1. => its address, or 0 when memory has run out */
+/* frame_alloc: one frame with refs == 1. => its address, or 0 when memory has run out, and then the running thread has
+ * WORK_MEMORY set (kernel/proc/oom.c) */
 paddr_t frame_alloc(void);
 paddr_t frame_alloc_zeroed(void);
 

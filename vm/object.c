@@ -150,7 +150,12 @@ void object_put(struct vmobject *o)
 	kmem_cache_free(object_cache, o);
 }
 
-/* => lock held; 0 and a borrowed frame, -ENOENT, -ENOMEM */
+bool object_space(void)
+{
+	return frame_free_count() > frame_total() >> OBJECT_KEPT_SHIFT;
+}
+
+/* => lock held; 0 and a borrowed frame, -ENOENT, -ENOMEM, -ENOSPC */
 static int page_get(struct vmobject *o, u64 index, bool create, paddr_t *ret_pa)
 {
 	struct radix_node *node;
@@ -162,6 +167,8 @@ static int page_get(struct vmobject *o, u64 index, bool create, paddr_t *ret_pa)
 	}
 	if (!create)
 		return -ENOENT;
+	if (o->keeps_free && !object_space())
+		return -ENOSPC;
 	paddr_t pa = frame_alloc_zeroed();
 	slot = pa ? slot_create(o, index, &node) : NULL;
 	if (!slot) {

@@ -16,7 +16,13 @@ struct vmobject {
 	struct radix_node *root; /* [lock] page index -> frame; see object.c */
 	u32 height;              /* [lock] */
 	struct list regions;     /* [lock] struct region that map it, in any address space */
+	bool keeps_free;         /* [I] see OBJECT_KEPT_SHIFT */
 };
+
+/* One sixteenth of memory is not for files, which stay when their maker has ended: no hole of an object with
+ * keeps_free is filled while less is free. */
+#define OBJECT_KEPT_SHIFT 4
+bool object_space(void);
 
 void object_init(void);
 int object_create(u64 size, struct vmobject **ret);
@@ -24,7 +30,7 @@ void object_get(struct vmobject *o);
 void object_put(struct vmobject *o); /* the last frees the pages */
 
 /* object_page: the frame of page INDEX. CREATE fills a hole with a zeroed frame.
- * => 0 with one reference more on *ret_pa; -ENOENT (hole, !CREATE); -ENOMEM; -ERANGE (behind size) */
+ * => 0 with one reference more on *ret_pa; -ENOENT (hole, !CREATE); -ENOMEM; -ENOSPC (keeps_free); -ERANGE (behind size) */
 int object_page(struct vmobject *o, u64 index, bool create, paddr_t *ret_pa);
 
 /* object_insert: page INDEX is the frame PA from now on; takes over the reference. For loaders. */

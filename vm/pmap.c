@@ -575,7 +575,7 @@ u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end)
 	for_each_leaf(pm->root, start, end, table, va, stop)
 	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE)
-			n += pte_valid(table[slot_of(a, 1)]);
+			n += pte_valid(table[slot_of(a, 1)]) && pte_frame(table[slot_of(a, 1)]) != frame_zero;
 	}
 	return n;
 }

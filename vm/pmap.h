@@ -66,7 +66,7 @@ bool pmap_query(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
  * => 0 or -ENOMEM (DST then holds a part, to be removed by the caller) */
 int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bool cow);
 
-/* pmap_resident: pages present in [start, end). */
+/* pmap_resident: pages present in [start, end) that are more than the frame of zeroes. */
 u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end);
 
 /* pmap_move: move entries [from, from+len) to [to, to+len), which is empty. => 0 or -ENOMEM, nothing moved */

@@ -52,6 +52,7 @@ static inline bool selectors_null(const struct cpu_selectors *s)
 #define WORK_SIGNAL 2U  /* a signal, a kill or a stop request */
 #define WORK_RESTORE 8U /* its signal mask is to be put back */
 #define WORK_KILL 4U    /* stays set once it is: the thread is to end */
+#define WORK_MEMORY 16U /* a frame was wanted, and there was none (vm/frame.c) */
 
 #define ENTRY_LOG 1U    /* trace=syscalls */
 #define ENTRY_TRACED 2U /* its tracer wants to see each system call */
@@ -122,6 +123,12 @@ static inline void preempt_enable_no_resched(void)
 static inline u32 current_work(void)
 {
 	return __atomic_load_n(&((struct cpu_thread *)thread_current())->work, __ATOMIC_RELAXED);
+}
+
+/* current_work_add: BIT of WORK_ for the running thread to see to. */
+static inline void current_work_add(u32 bit)
+{
+	__atomic_or_fetch(&((struct cpu_thread *)thread_current())->work, bit, __ATOMIC_RELAXED);
 }
 
 /* preempt_check: switch now if it is wanted and allowed. */

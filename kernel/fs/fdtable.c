@@ -281,6 +281,21 @@ int fdtable_next(struct fdtable *t, u32 fd)
 	return found;
 }
 
+u64 fdtable_held(struct fdtable *t)
+{
+	u64 bytes = t->size * sizeof(struct file *);
+
+	spin_lock(&t->lock);
+	for (u32 fd = bits_next_one(t, 0); fd < t->size; fd = bits_next_one(t, fd + 1)) {
+		const struct file *f = t->files[fd];
+
+		if (f)
+			bytes += sizeof(*f) + sizeof(struct inode) + (f->ops->held ? f->ops->held(f) : 0);
+	}
+	spin_unlock(&t->lock);
+	return bytes;
+}
+
 /* --- numbers of the running process --- */
 
 struct file *fd_get_counted(struct fdtable *t, int fd)

@@ -43,6 +43,8 @@ struct file *fdtable_file(struct fdtable *t, u32 fd);
 int fdtable_next(struct fdtable *t, u32 fd);
 
 u32 fdtable_count(struct fdtable *t); /* open numbers */
+/* fdtable_held: bytes of the kernel's memory that its files keep, roughly: those that others share count in full. */
+u64 fdtable_held(struct fdtable *t);
 
 /* The rest works on the running process's table. */
 

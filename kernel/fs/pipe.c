@@ -408,12 +408,22 @@ static int fifo_open(struct file *f)
 	return err;
 }
 
+static u64 pipe_held(const struct file *f)
+{
+	const struct pipe *p = f->inode->pipe;
+
+	if (!p)
+		return 0;
+	return (sizeof(*p) + ALIGN_UP(atomic_load(&p->used), PAGE_SIZE)) / MAX(read_once(p->users), 1U);
+}
+
 const struct file_ops fifo_fops = {
         .read = pipe_read,
         .write = pipe_write,
         .poll = pipe_poll,
         .ioctl = pipe_ioctl,
         .open = fifo_open,
+        .held = pipe_held,
         .release = pipe_release,
 };
 

@@ -546,6 +546,66 @@ static int limits_show(struct seq *s, struct proc_node *n)
 	return 0;
 }
 
+/* --- what happens to it when memory runs out --- */
+
+static int oom_score_show(struct seq *s, struct proc_node *n)
+{
+	struct proc *p;
+	u64 score = 0;
+
+	WITH_LOCK (&proc_lock) {
+		p = node_proc(n);
+		if (p)
+			score = oom_score(p);
+	}
+	seq_printf(s, "%lu\n", score);
+	return p ? 0 : -ESRCH;
+}
+
+static int oom_adjust_show(struct seq *s, struct proc_node *n)
+{
+	struct proc *p;
+	int adjust = 0;
+
+	WITH_LOCK (&proc_lock) {
+		p = node_proc(n);
+		if (p)
+			adjust = p->oom_adjust;
+	}
+	seq_printf(s, "%d\n", adjust);
+	return p ? 0 : -ESRCH;
+}
+
+/* number_parse: a decimal number and nothing else. => whether it is one, of at most four digits */
+static bool number_parse(const char *text, int *ret)
+{
+	bool minus = *text == '-';
+	int value = 0, digits = 0;
+
+	for (text += minus; *text >= '0' && *text <= '9' && digits < 5; text++, digits++)
+		value = value * 10 + (*text - '0');
+	*ret = minus ? -value : value;
+	return digits && digits < 5 && (!*text || (*text == '\n' && !text[1]));
+}
+
+static int oom_adjust_store(const char *text, struct proc_node *n)
+{
+	struct proc *p;
+	int adjust, err = -ESRCH;
+
+	if (!number_parse(text, &adjust) || adjust < -1000 || adjust > 1000)
+		return -EINVAL;
+	WITH_LOCK (&proc_lock) {
+		p = node_proc(n);
+		if (!p)
+			break;
+		err = adjust < p->oom_adjust && !perm_capable(CAP_SYS_RESOURCE) ? -EACCES : 0;
+		if (!err)
+			p->oom_adjust = adjust;
+	}
+	return err;
+}
+
 /* --- links to what it uses --- */
 
 /* file_dentry: F as a name to open again; a pipe gets one for the occasion. */
@@ -771,6 +831,8 @@ static int task_adopt(struct proc_node *dir, u32 nr, struct proc_node *n)
 	        {"maps", PROC_FILE, 0444, .show = maps_show},                                               \
 	        {"mountinfo", PROC_FILE, 0444, .show = mountinfo_show},                                     \
 	        {"mounts", PROC_FILE, 0444, .show = mounts_show},                                           \
+	        {"oom_score", PROC_FILE, 0444, .show = oom_score_show},                                     \
+	        {"oom_score_adj", PROC_FILE, 0644, .show = oom_adjust_show, .store = oom_adjust_store},     \
 	        {"root", PROC_JUMP, 0777, .jump = root_jump}, {"stat", PROC_FILE, 0444, .show = stat_show}, \
 	        {"statm", PROC_FILE, 0444, .show = statm_show},                                             \
 	{                                                                                                   \

@@ -14,14 +14,6 @@
 #include "vm/frame.h"
 #include "vm/kmem.h"
 
-/* One sixteenth of memory is not for files. */
-#define SPACE_KEPT_SHIFT 4
-
-bool ramfs_space(void)
-{
-	return frame_free_count() > frame_total() >> SPACE_KEPT_SHIFT;
-}
-
 static u64 pages_total; /* [atomic] sum of inode->pages */
 
 u64 ramfs_pages(void)
@@ -49,7 +41,10 @@ static int inode_make_data(struct inode *i)
 {
 	switch (S_TYPE(i->mode)) {
 	case S_IFREG:
-		return object_create(0, &i->object);
+		if (object_create(0, &i->object) < 0)
+			return -ENOMEM;
+		i->object->keeps_free = true;
+		return 0;
 	case S_IFDIR:
 		dir_init(&i->dir);
 		i->nlink = 2;
@@ -101,7 +96,7 @@ static int ramfs_inode(struct inode *dir, u32 mode, struct inode **ret)
 	struct inode *i;
 	int err;
 
-	if (!ramfs_space())
+	if (!object_space())
 		return -ENOSPC;
 	i = inode_new(dir->mount, mode, ops_of(mode), fops_of(mode));
 	if (!i)
@@ -190,7 +185,7 @@ static int ramfs_link(struct dentry *dir, const struct name *n, struct inode *ta
 	struct dentry *d;
 	int err;
 
-	if (!ramfs_space())
+	if (!object_space())
 		return -ENOSPC;
 	inode_get(target);
 	if ((err = ramfs_add(dir, n, target, &d)) < 0)
@@ -366,23 +361,11 @@ static isize_t ramfs_read(struct file *f, struct uio *u, u64 *pos)
 
 /* --- writing --- */
 
-/* page_for_write: page INDEX of the object, made if there is room. */
-static int page_for_write(struct vmobject *o, u64 index, paddr_t *ret)
-{
-	int err = object_page(o, index, false, ret);
-
-	if (err != -ENOENT)
-		return err;
-	if (!ramfs_space())
-		return -ENOSPC;
-	return object_page(o, index, true, ret);
-}
-
 static isize_t ramfs_write_page(struct vmobject *o, struct uio *u, u64 p, u64 n)
 {
 	paddr_t pa;
 	isize_t r;
-	int err = page_for_write(o, p >> PAGE_SHIFT, &pa);
+	int err = object_page(o, p >> PAGE_SHIFT, true, &pa);
 
 	if (err < 0)
 		return err;
@@ -497,7 +480,7 @@ static int ramfs_allocate(struct inode *i, u64 start, u64 end, bool clear)
 		next = MIN(end, ALIGN_DOWN(at, PAGE_SIZE) + PAGE_SIZE);
 		if (clear)
 			ramfs_clear(i->object, at, next);
-		else if ((err = page_for_write(i->object, at >> PAGE_SHIFT, &pa)) == 0)
+		else if ((err = object_page(i->object, at >> PAGE_SHIFT, true, &pa)) == 0)
 			frame_put(pa);
 		if (thread_interrupted(WAIT_INTERRUPTIBLE))
 			err = -EINTR;

@@ -10,9 +10,6 @@ extern const struct file_ops ramfs_file_fops, dir_fops;
 /* ramfs_root: an empty root directory for M, with one reference. => NULL: out of memory */
 struct dentry *ramfs_root(struct mount *m, u32 mode);
 
-/* ramfs_space: whether ring 3 may still put data or names into memory; what is left then is for programs. */
-bool ramfs_space(void);
-
 /* ramfs_pages: pages that files in memory hold. */
 u64 ramfs_pages(void);
 /* ramfs_count_pages: the pages of I have become more or fewer. inode->lock held, or nobody else knows I. */

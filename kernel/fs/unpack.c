@@ -46,9 +46,9 @@ static int data_put(struct inode *i, const u8 *data, u64 size)
 
 	object_resize(i->object, size);
 	for (u64 at = 0; at < size && !err; at += PAGE_SIZE)
-		err = ramfs_space() ? data_put_page(i->object, at >> PAGE_SHIFT, data + at,
-		                                    MIN(size - at, PAGE_SIZE))
-		                    : -ENOSPC;
+		err = object_space() ? data_put_page(i->object, at >> PAGE_SHIFT, data + at,
+		                                     MIN(size - at, PAGE_SIZE))
+		                     : -ENOSPC;
 	if (!err)
 		atomic_store(&i->size, size);
 	ramfs_count_pages(i);

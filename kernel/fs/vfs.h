@@ -199,6 +199,8 @@ struct file_ops {
 	int (*object)(struct file *f, struct vmobject **ret);
 	/* open: may change ops and private, may sleep; fs_lock not held. */
 	int (*open)(struct file *f);
+	/* held: bytes of the kernel's memory that the file keeps, besides itself: its part of them; any lock may be held. Missing: none */
+	u64 (*held)(const struct file *f);
 	/* release: the last reference has gone. */
 	void (*release)(struct file *f);
 	/* show: its own lines of /proc/PID/fdinfo/N. */

@@ -124,6 +124,7 @@ static void become_zombie(struct proc *p, struct sighand *h)
 	p->sighand = NULL;
 	signal_unlock(h, on);
 	waitq_wake_all(&p->pid->ended);
+	oom_gone(p);
 	if (!ptrace_proc_ended(p))
 		proc_notify_end(p);
 }

@@ -3,6 +3,7 @@
 #include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/fpu.h"
+#include "kernel/abi/capability.h"
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/fsctx.h"
 #include "kernel/fs/pidfd.h"
@@ -96,6 +97,7 @@ static void copy_plain(struct proc *p, struct proc *from)
 	memcpy(p->name, from->name, sizeof(p->name));
 	p->nice = from->nice;
 	p->personality = from->personality;
+	p->oom_adjust = from->oom_adjust;
 	p->no_new_privs = from->no_new_privs;
 	p->dumpable = from->dumpable;
 	p->gave_tty_up = from->gave_tty_up;
@@ -159,27 +161,41 @@ static void copy_registers(struct task *t, const struct clone_request *req)
 		t->set_child_tid = req->child_tid;
 }
 
-static struct task *task_copy(const struct clone_request *req)
+/* task_fill: what task_alloc leaves open. => 0, -EAGAIN (no number left) or -ENOMEM */
+static int task_fill(struct task *t, const struct clone_request *req)
+{
+	int err = pid_alloc(&t->pid);
+
+	if (!err)
+		err = thread_init(&t->thread, thread_current()->name, task_start, t);
+	if (err)
+		return err;
+	err = copy_aspace(t, req->flags);
+	if (err) {
+		thread_release(&t->thread);
+		return err;
+	}
+	copy_registers(t, req);
+	thread_set_nice(&t->thread, proc_current()->nice);
+	return 0;
+}
+
+static int task_copy(const struct clone_request *req, struct task **ret)
 {
 	struct task *t = task_alloc();
+	int err = t ? task_fill(t, req) : -ENOMEM;
 
-	if (!t)
-		return NULL;
-	t->pid = pid_alloc();
-	if (t->pid && thread_init(&t->thread, thread_current()->name, task_start, t) == 0) {
-		if (copy_aspace(t, req->flags) == 0) {
-			copy_registers(t, req);
-			thread_set_nice(&t->thread, proc_current()->nice);
-			return t;
-		}
-		thread_release(&t->thread);
+	if (!err) {
+		*ret = t;
+		return 0;
 	}
 	WITH_LOCK (&proc_lock) {
-		if (t->pid)
+		if (t && t->pid)
 			pid_put(t->pid);
 	}
-	task_free(t);
-	return NULL;
+	if (t)
+		task_free(t);
+	return err;
 }
 
 static void task_drop(struct task *t)
@@ -191,12 +207,25 @@ static void task_drop(struct task *t)
 	task_free(t);
 }
 
-/* => proc_lock held */
-static bool limit_reached(struct proc *p)
+static bool count_tasks(struct proc *p, void *arg)
 {
-	u64 limit = p->limits[RLIMIT_NPROC].rlim_cur;
+	u64 *left = arg;
 
-	return limit != RLIM64_INFINITY && p->creds.uid != 0 && proc_count() >= limit;
+	if (p->creds.uid == proc_current()->creds.uid)
+		*left -= MIN(*left, p->task_count);
+	return *left;
+}
+
+/* limit_reached: the user has as many tasks as RLIMIT_NPROC lets him. => proc_lock held */
+static bool limit_reached(const struct proc *p)
+{
+	u64 left = p->limits[RLIMIT_NPROC].rlim_cur;
+
+	if (left == RLIM64_INFINITY || p->creds.uid == 0 || capable(CAP_SYS_RESOURCE) ||
+	    capable(CAP_SYS_ADMIN))
+		return false;
+	proc_walk(count_tasks, &left);
+	return !left;
 }
 
 /* appear: the child enters the tables, unless the caller is ending by now. => 0, -ERESTARTSYS, -EAGAIN */
@@ -210,7 +239,7 @@ static int appear(struct proc *p, struct task *t, const struct clone_request *re
 	WITH_LOCK (&proc_lock) {
 		if (current_work() & WORK_KILL)
 			err = -ERESTARTSYS;
-		else if (!thread && limit_reached(me))
+		else if (limit_reached(me))
 			err = -EAGAIN;
 		if (err)
 			break;
@@ -301,9 +330,9 @@ i64 proc_clone(const struct clone_request *req)
 
 	if (err)
 		return err;
-	t = task_copy(req);
-	if (!t)
-		return -ENOMEM;
+	err = task_copy(req, &t);
+	if (err)
+		return err;
 	if (!thread)
 		p = proc_copy(me, req);
 	if (!p) {

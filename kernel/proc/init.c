@@ -98,10 +98,9 @@ int proc_start_init(const char *path, char *const argv[], char *const envp[])
 	start.envp = envp;
 	if (!t || !p)
 		return -ENOMEM;
-	t->pid = pid_alloc();
 	p->sighand = sighand_alloc();
-	if (!t->pid || !p->sighand || fdtable_create(&p->files) < 0 || fsctx_create(&p->fs) < 0 ||
-	    thread_init(&t->thread, "init", init_main, t) < 0)
+	if (pid_alloc(&t->pid) < 0 || !p->sighand || fdtable_create(&p->files) < 0 ||
+	    fsctx_create(&p->fs) < 0 || thread_init(&t->thread, "init", init_main, t) < 0)
 		return -ENOMEM;
 	assert(t->pid->nr == 1);
 	limits_default(p->limits);

@@ -50,12 +50,12 @@ static pid_t next_free(void)
 	return 0;
 }
 
-struct pid *pid_alloc(void)
+int pid_alloc(struct pid **ret)
 {
 	struct pid *p = kmem_cache_alloc(pid_cache);
 
 	if (!p)
-		return NULL;
+		return -ENOMEM;
 	*p = (struct pid){.refs = 1};
 	waitq_init(&p->ended);
 	list_init(&p->group);
@@ -67,10 +67,12 @@ struct pid *pid_alloc(void)
 			list_push_front(bucket(p->nr), &p->hash);
 		}
 	}
-	if (p->nr)
-		return p;
-	kmem_cache_free(pid_cache, p);
-	return NULL;
+	if (!p->nr) {
+		kmem_cache_free(pid_cache, p);
+		return -EAGAIN;
+	}
+	*ret = p;
+	return 0;
 }
 
 void pid_get(struct pid *p)

@@ -236,13 +236,18 @@ void proc_reap(struct proc *p)
 
 void proc_for_each(bool (*fn)(struct proc *p, void *arg), void *arg)
 {
+	WITH_LOCK (&proc_lock)
+		proc_walk(fn, arg);
+}
+
+void proc_walk(bool (*fn)(struct proc *p, void *arg), void *arg)
+{
 	struct proc *p;
 
-	WITH_LOCK (&proc_lock) {
-		list_for_each (p, &all_procs, all_link)
-			if (!fn(p, arg))
-				break;
-	}
+	spin_assert_held(&proc_lock);
+	list_for_each (p, &all_procs, all_link)
+		if (!fn(p, arg))
+			break;
 }
 
 struct proc *proc_find(pid_t nr)

@@ -37,14 +37,15 @@ struct pid {
 	struct pid *
 	        hung_group; /* [proc_lock] foreground group of a terminal that was hung up; counted; or NULL */
 	struct tracee *tracee; /* [proc_lock] how the task is traced, NULL: it is not (ptrace.h) */
+	u64 oom_size;          /* [proc_lock] as a group: the sum of its processes' */
 };
 
 #define PID_MAX 32768
 
 extern struct spinlock proc_lock;
 
-struct pid *pid_alloc(void);    /* => NULL: out of numbers or memory; one reference */
-struct pid *pid_find(pid_t nr); /* => borrowed; proc_lock held */
+int pid_alloc(struct pid **ret); /* => 0 and one reference; -EAGAIN (out of numbers); -ENOMEM */
+struct pid *pid_find(pid_t nr);  /* => borrowed; proc_lock held */
 void pid_get(struct pid *p);
 void pid_put(struct pid *p);
 
@@ -155,6 +156,9 @@ struct proc {
 	u64 faults_minor, faults_child;
 	struct timer real_timer; /* ITIMER_REAL */
 	u64 real_interval;       /* [signal lock] ns */
+	int oom_adjust;          /* [proc_lock] as /proc/PID/oom_score_adj: thousandths of memory */
+	bool oom_late;           /* [proc_lock] was to end for its memory, and did not in time */
+	u64 oom_size;            /* [proc_lock] pages, by the last choice of whom to end */
 };
 
 static inline struct task *task_current(void)
@@ -182,6 +186,8 @@ int proc_start_init(const char *path, char *const argv[], char *const envp[]);
 /* proc_for_each: FN for every process in order of creation, with proc_lock held. FN => false ends the walk.
  */
 void proc_for_each(bool (*fn)(struct proc *p, void *arg), void *arg);
+/* proc_walk: the same, with proc_lock held by the caller. */
+void proc_walk(bool (*fn)(struct proc *p, void *arg), void *arg);
 
 /* proc_find => the process (zombies too) with proc_lock held, or NULL */
 struct proc *proc_find(pid_t pid);
@@ -211,6 +217,20 @@ struct clone_request {
 i64 proc_clone(const struct clone_request *req);
 void __noreturn proc_exit_group(int wait_status); /* all tasks of the caller's process */
 void __noreturn task_exit(int wait_status);       /* the calling task alone */
+
+/* --- running out of memory --- (oom.c) */
+/* oom_relieve: no frame was left for the running task: somebody ends, and the caller waits for it. May sleep, with
+ * mutexes held too: the wait has an end. => whether to try again */
+bool oom_relieve(void);
+/* oom_call_again: on the way to ring 3 with WORK_MEMORY: a system call that failed for want of memory is made again
+ * when somebody has ended. */
+void oom_call_again(struct trapframe *tf);
+/* oom_end_self: nobody is left who could end: the running process does, pid 1 too. */
+void __noreturn oom_end_self(void);
+/* oom_gone: P has given back what it had. proc_lock held. */
+void oom_gone(struct proc *p);
+/* oom_score: of 1000, as /proc/PID/oom_score shows it. proc_lock held. */
+u64 oom_score(struct proc *p);
 
 /* --- signals --- */
 /* The signal lock is proc->sighand->lock; timers take it in interrupts. */
@@ -245,6 +265,8 @@ struct waitq *signal_waitq(const struct proc *p);
 int signal_take(u64 set, siginfo_t *ret_info);
 /* signal_flush: drop all that is pending in Q. Signal lock held. */
 void signal_flush(struct sigqueue *q);
+/* signal_kill: as an uncaught SIGKILL, whoever P is. proc_lock held. */
+void signal_kill(struct proc *p);
 /* signal_end_tasks: ask all tasks of P but EXCEPT to end. Signal lock held. */
 void signal_end_tasks(struct proc *p, struct task *except);
 /* signal_retarget: what is pending for P as a whole, and of SET, others than EXCEPT are to see to. Signal lock held. */

@@ -193,6 +193,15 @@ static void end_proc(struct proc *p, int status)
 	signal_end_tasks(p, NULL);
 }
 
+void signal_kill(struct proc *p)
+{
+	spin_assert_held(&proc_lock);
+	bool on = signal_lock(p->sighand);
+
+	end_proc(p, SIGKILL);
+	signal_unlock(p->sighand, on);
+}
+
 static void continue_proc(struct proc *p)
 {
 	if (p->state != PROC_STOPPED)
@@ -507,11 +516,10 @@ static void restart(struct trapframe *tf, const struct sigaction *handler)
 		return;
 	if (handler && (result != -ERESTARTSYS || !(handler->sa_flags & SA_RESTART))) {
 		tf->rax = (u64)-EINTR;
+		tf->orig_rax = ~0UL;
 	} else {
-		tf->rax = result == -ERESTART_RESTARTBLOCK ? __NR_restart_syscall : tf->orig_rax;
-		tf->rip -= 2; /* SYSCALL and INT 0x80 are two bytes long */
+		trapframe_again(tf, result == -ERESTART_RESTARTBLOCK ? __NR_restart_syscall : tf->orig_rax);
 	}
-	tf->orig_rax = ~0UL;
 }
 
 /* handle: run the handler of SIG. */

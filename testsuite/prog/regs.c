@@ -386,3 +386,68 @@ TEST(flags, "[I5] flags: carry to overflow, direction, alignment check, identifi
 {
 	compete(check_flags);
 }
+
+/* --- signals in between --- */
+
+#include <sys/time.h>
+
+static volatile u64 alarms;
+
+/* The handler leaves nothing as it was. */
+static void on_alarm(int sig)
+{
+	(void)sig;
+	alarms++;
+	__asm__ volatile("pcmpeqd %%xmm0, %%xmm0\npcmpeqd %%xmm7, %%xmm7\npcmpeqd %%xmm15, %%xmm15\n"
+	                 "mov $-1, %%r8\nmov %%r8, %%r9\nmov %%r8, %%r10\nmov %%r8, %%r11\nfldpi\nfldz" ::
+	                         : "r8", "r9", "r10", "r11", "xmm0", "xmm7", "xmm15");
+	if (have_avx())
+		__asm__ volatile("vcmptrueps %%ymm1, %%ymm1, %%ymm1\nvcmptrueps %%ymm9, %%ymm9, %%ymm9" ::
+		                         : "xmm1", "xmm9");
+}
+
+static void start_alarms(void)
+{
+	struct itimerval often = {{0, 1000}, {0, 1000}};
+	struct sigaction act = {.sa_handler = on_alarm, .sa_flags = SA_RESTART};
+
+	sigaction(SIGALRM, &act, NULL);
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+/* What a system call that is to be made again leaves in RAX; to a program it is a number like others. */
+TEST(numbers_in_rax, "[I5] no value of RAX makes a signal that comes in between anything but a signal")
+{
+	static const i64 values[] = {-512, -513, -514, -516, -4, -11, -12, -14, -38, 0, -1};
+
+	start_alarms();
+	for (u32 i = 0; i < ARRAY_SIZE(values); i++) {
+		u64 until = alarms + 5, now = values[i], wrong = 0;
+
+		while (alarms < until && !wrong)
+			__asm__ volatile("mov $100000, %%ecx\n1: dec %%ecx\nnop\nnop\njnz 1b\n"
+			                 "cmp %2, %0\nsetne %b1"
+			                 : "+a"(now), "+q"(wrong)
+			                 : "r"(values[i])
+			                 : "rcx", "cc", "memory");
+		IS(now, values[i]);
+		IS(wrong, 0);
+	}
+}
+
+static void check_all_with_alarms(u32 i)
+{
+	start_alarms();
+	check_general(i);
+	check_xmm(i);
+	if (have_avx())
+		check_ymm(i);
+	check_x87(i);
+	check_flags(i);
+	CHECK(alarms > 0);
+}
+
+TEST(with_signals, "[I5] all registers come through signals whose handlers change them, under switching")
+{
+	compete(check_all_with_alarms);
+}
