@@ -292,6 +292,7 @@ screenshot: release
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= -1
+FUZZ_SEED ?= 0
 FUZZ_CALLS ?= 1000000
 FUZZ_SEEDS ?= 1
 FUZZ_CFLAGS := -std=gnu11 -O2 -g -I. -Wall -Wextra -Werror -Wno-unused-parameter -fno-omit-frame-pointer \
@@ -306,7 +307,7 @@ $(fuzz)/elf: testsuite/fuzz/elf.c kernel/proc/elf.c kernel/proc/elf.h
 fuzz: $(fuzz)/elf
 	@testsuite/fuzz/seeds.py $(fuzz)/elf-seeds
 	@mkdir -p $(fuzz)/elf-corpus
-	@$(fuzz)/elf -max_total_time=$(FUZZ_SECONDS) -runs=$(FUZZ_RUNS) -max_len=1024 -print_final_stats=1 \
+	@$(fuzz)/elf -max_total_time=$(FUZZ_SECONDS) -runs=$(FUZZ_RUNS) -seed=$(FUZZ_SEED) -max_len=1024 -print_final_stats=1 \
 		-artifact_prefix=$(fuzz)/elf- $(fuzz)/elf-corpus $(fuzz)/elf-seeds
 
 fuzz-syscalls: testing

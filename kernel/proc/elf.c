@@ -54,7 +54,7 @@ static int check_load(const Elf64_Phdr *p, u64 file_size, bool allow_wx, const c
 		refuse(-ENOEXEC, "segment smaller in memory than in the file");
 	if ((p->p_offset > file_size || p->p_filesz > file_size - p->p_offset) && !sabotage(elf_bounds))
 		refuse(-ENOEXEC, "segment behind the end of the file");
-	if (p->p_vaddr >= USER_MAX || p->p_memsz > USER_MAX - p->p_vaddr)
+	if ((p->p_vaddr >= USER_MAX || p->p_memsz > USER_MAX - p->p_vaddr) && !sabotage(elf_range))
 		refuse(-ENOEXEC, "segment outside user space");
 	if ((p->p_offset & PAGE_MASK) != (p->p_vaddr & PAGE_MASK))
 		refuse(-ENOEXEC, "segment's offset and address differ within a page");
@@ -75,7 +75,7 @@ static int add(struct elf_image *img, const Elf64_Phdr *p, const char **ret_why)
 
 		if (p->p_vaddr < last->vaddr)
 			refuse(-ENOEXEC, "segments not in ascending order");
-		if (ALIGN_DOWN(p->p_vaddr, PAGE_SIZE) < img->high)
+		if (ALIGN_DOWN(p->p_vaddr, PAGE_SIZE) < img->high && !sabotage(elf_overlap))
 			refuse(-ENOEXEC, "segments overlap, or share a page");
 	} else {
 		img->low = ALIGN_DOWN(p->p_vaddr, PAGE_SIZE);

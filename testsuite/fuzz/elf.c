@@ -1,10 +1,11 @@
-/* libFuzzer target: the loader's checks (kernel/proc/elf.c), called as kernel/proc/exec.c calls them. What they accept
+/* Fuzz target (of libFuzzer, and of host/elf.c): the loader's checks (kernel/proc/elf.c), called as kernel/proc/exec.c calls them. What they accept
  * is then held against what mapping it takes for granted.
  *
  * An input is CONTROL and then a file, which goes on with zeros for as long as CONTROL says: so a small input can be
  * a large file. */
 #include "hal/base/string.h"
 #include "kernel/proc/elf.h"
+#include "testsuite/fuzz/fuzz.h"
 #include "vm/pmap.h"
 
 struct control {
@@ -18,13 +19,18 @@ struct control {
 void *malloc(size_t size);
 void free(void *p);
 
-int LLVMFuzzerTestOneInput(const u8 *data, size_t size);
+__attribute__((weak)) void fuzz_failed(const char *what)
+{
+	__builtin_trap();
+}
 
-#define MUST(cond)                        \
-	do {                              \
-		if (!(cond))              \
-			__builtin_trap(); \
+#define MUST(cond)                          \
+	do {                                \
+		if (!(cond))                \
+			fuzz_failed(#cond); \
 	} while (0)
+
+u64 fuzz_accepted;
 
 /* The file's SIZE bytes at OFFSET, of which N are there and the rest is zero. */
 static void file_read(void *to, const u8 *file, size_t n, u64 offset, size_t size)
@@ -160,6 +166,7 @@ static void load(const u8 *file, size_t n, u64 file_size, bool allow_wx)
 		memset(img, 0xa5, sizeof(*img));
 		file_read(phdrs, file, n, head.e_phoff, table);
 		err = elf_check_segments(&head, phdrs, file_size, allow_wx, img, &why);
+		fuzz_accepted += !err;
 		MUST(err == 0 || ((err == -ENOEXEC || err == -EACCES || err == -EPERM) && why));
 		if (!err)
 			check_image(&head, phdrs, img, file_size, allow_wx);

@@ -72,6 +72,14 @@ def seeds():
     for name, fields in {"machine": {"machine": 3}, "version": {"version": 2}, "phentsize": {"phentsize": 32},
                          "ehsize": {"ehsize": 52}, "phnum": {"phnum": 0xFFFF}}.items():
         yield "bad_" + name, seed(elf(EXEC, low, [code(low)], **fields), 4000)
+    good = elf(EXEC, low, [code(low)])
+    for name, at, byte in ("magic", 0, 0x7E), ("class", 4, 1), ("order", 5, 2), ("type", 16, 1), ("ident", 6, 0):
+        yield "bad_" + name, seed(good[:at] + bytes([byte]) + good[at + 1:], 1)
+    yield "smaller_in_memory", seed(elf(EXEC, low, [segment(LOAD, R | X, 0, low, 0x1000, 0xFFF)]), 1)
+    yield "crooked", seed(elf(EXEC, low, [segment(LOAD, R | X, 0x10, low, 0x1000, 0x1000)]), 2)
+    yield "bad_align", seed(elf(EXEC, low, [segment(LOAD, R | X, 0, low, 0x1000, 0x1000, 3)]), 1)
+    for name, offset, size in ("short", 0, 1), ("long", 0, 5000), ("outside", 0x1F00, 0x200), ("wraps", 2**64 - 1, 4):
+        yield "interp_" + name, seed(elf(DYN, 0, [segment(INTERP, R, offset, 0, size, size, 1), code(0)]), 1)
 
 
 def main():
