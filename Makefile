@@ -172,7 +172,7 @@ efi_obj := $(call objects,$(efi_src))
 EFI_CFLAGS := --target=x86_64-unknown-windows -std=gnu11 -O2 -g -I. -MMD -MP -ffreestanding \
 	-fshort-wchar -mgeneral-regs-only -mno-red-zone -fno-stack-protector -mno-stack-arg-probe \
 	-fno-strict-aliasing -fno-asynchronous-unwind-tables -Wall -Wextra -Werror \
-	-isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/x86_64 -DHAVE_USE_MS_ABI
+	-isystem $(EFI_INCLUDE) -isystem $(EFI_INCLUDE)/x86_64 -DHAVE_USE_MS_ABI $(flavour_flags)
 EFI_LDFLAGS := /subsystem:efi_application /entry:efi_main /nodefaultlib /Brepro /machine:x64 /base:0
 
 $(BUILD)/efi/%.o: efi/%.c $(BUILD)/efi.flags

@@ -118,7 +118,7 @@ static void kernel_place(struct stub *s)
 
 	memcpy(random, s->random, sizeof(random));
 	s->info->image_slide = 0;
-	if (!cmdline_has(s, "nokaslr"))
+	if (place_random(s))
 		s->info->image_slide = random[0] % slots * IMAGE_STEP;
 	s->info->image_virt = LINK_BASE + s->info->image_slide;
 	s->entry = elf->entry + s->info->image_slide;

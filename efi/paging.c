@@ -109,7 +109,7 @@ static EFI_STATUS dmap_place(struct stub *s)
 	slots = (DMAP_HIGH - DMAP_LOW - end) / DMAP_STEP + 1;
 	memcpy(&random, s->random + 16, sizeof(random));
 	s->info->dmap_base = DMAP_LOW;
-	if (!cmdline_has(s, "nokaslr"))
+	if (place_random(s))
 		s->info->dmap_base += random % slots * DMAP_STEP;
 	return EFI_SUCCESS;
 }

@@ -77,6 +77,18 @@ void gather_entropy(struct stub *s); /* entropy.c */
 /* cmdline_has: WORD stands on the command line, in front of "--". */
 bool cmdline_has(const struct stub *s, const char *word);
 
+/* place_random: whether the kernel and the direct map go to random places (V9). In the testing build it can be broken
+ * (hal/base/sabotage.def). */
+#ifdef BULKHEAD_TESTING
+#define SABOTAGE_PLACE "sabotage=kernel_place"
+#else
+#define SABOTAGE_PLACE "nokaslr"
+#endif
+static inline bool place_random(const struct stub *s)
+{
+	return !cmdline_has(s, "nokaslr") && !cmdline_has(s, SABOTAGE_PLACE);
+}
+
 /* exit_qemu: the watcher asked for an end of the machine instead of firmware's menu. */
 extern bool exit_qemu;
 

@@ -31,7 +31,7 @@ u64 aspace_random(u32 bits)
 	u32 r = 0;
 
 	assert(bits <= 32);
-	if (aspace_randomize)
+	if (aspace_randomize && !sabotage(random_maps))
 		random_bytes(&r, sizeof(r));
 	return (r & (BIT(bits) - 1)) << PAGE_SHIFT;
 }

@@ -779,7 +779,7 @@ static void pat_init(void)
 
 void pmap_init(const struct bootinfo *bi)
 {
-	bool fixed = cmdline_has(phys_to_virt(bi->cmdline), "nokaslr");
+	bool fixed = cmdline_has(phys_to_virt(bi->cmdline), "nokaslr") || sabotage(kernel_place);
 	u64 random = fixed ? 0 : random_u64();
 	vaddr_t top = ~0UL << 47;
 
@@ -795,6 +795,8 @@ void pmap_init(const struct bootinfo *bi)
 	pmap_dynamic_end = ALIGN_UP(pmap_dynamic_start + 1, LEVEL_SIZE(4));
 	map_ram(bi);
 	map_image(bi);
+	if (sabotage(address_log))
+		klog(LOG_INFO, "the kernel is at 0x%lx", bi->image_virt);
 	/* M1: the top-level entries of what will be mapped later, too. */
 	if (!kernel_walk(pmap_frames_base, 3, true) || !kernel_walk(pmap_dynamic_start, 3, true))
 		panic("out of memory for the kernel's page tables");

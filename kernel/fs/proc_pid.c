@@ -1,5 +1,6 @@
 /* /proc/PID and /proc/PID/task/TID. Formats: proc(5). */
 #include "hal/base/printf.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/time/clock.h"
 #include "kernel/abi/capability.h"
@@ -215,8 +216,9 @@ static int stat_show(struct seq *s, struct proc_node *n)
 	           t.child_user / NS_PER_TICK, t.child_kernel / NS_PER_TICK);
 	seq_printf(s, " %d %d %u 0 %lu", 20 + t.nice, t.nice, t.tasks, t.start_time / NS_PER_TICK);
 	stat_memory(s, &t, snapshot_allowed(&t));
-	seq_printf(s, " %lu %lu %lu %lu 0 0 0", (t.pending | t.shared_pending) & 0x7fffffff,
-	           t.blocked & 0x7fffffff, t.ignored & 0x7fffffff, t.caught & 0x7fffffff);
+	seq_printf(s, " %lu %lu %lu %lu %lu 0 0", (t.pending | t.shared_pending) & 0x7fffffff,
+	           t.blocked & 0x7fffffff, t.ignored & 0x7fffffff, t.caught & 0x7fffffff,
+	           sabotage(address_proc) ? (u64)n : 0); /* where it waits, on Linux */
 	seq_printf(s, " %d %u 0 0 0 0 0", t.exit_signal, t.cpu);
 	stat_layout(s, &t, snapshot_allowed(&t));
 	snapshot_free(&t);

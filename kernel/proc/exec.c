@@ -24,6 +24,7 @@
 #define MMAP_BITS 30
 #define IMAGE_BITS 28
 #define BRK_BITS 13
+#define SP_BITS 9 /* in units of 16 bytes */
 #define IMAGE_BASE 0x555555554000UL
 #define STACK_INITIAL (128 * KIB)
 #define STACK_GAP_MIN (128 * MIB)
@@ -175,17 +176,22 @@ static int push_all(struct exec *x, const struct exec_strings *argv, const struc
 
 /* --- the stack's place --- */
 
+/* place_random: a page-aligned offset of BITS random bits, unless the process, or the boot, wants none (V4). */
+static u64 place_random(u32 bits)
+{
+	return proc_current()->personality & ADDR_NO_RANDOMIZE ? 0 : aspace_random(bits);
+}
+
 static int make_stack(struct exec *x)
 {
 	struct aspace *as = x->as;
 	struct proc *p = proc_current();
 	u64 limit = p->limits[RLIMIT_STACK].rlim_cur;
-	bool fixed = p->personality & ADDR_NO_RANDOMIZE;
 	vaddr_t addr;
 
-	as->stack_top = USER_MAX - (fixed ? 0 : aspace_random(STACK_BITS));
+	as->stack_top = USER_MAX - place_random(STACK_BITS);
 	as->stack_limit = MIN(MAX(limit, STACK_INITIAL), 1UL << 40);
-	as->mmap_base = USER_MAX - (1UL << 43) - (fixed ? 0 : aspace_random(MMAP_BITS));
+	as->mmap_base = USER_MAX - (1UL << 43) - place_random(MMAP_BITS);
 	struct map_request req = {
 	        .addr = as->stack_top - STACK_INITIAL,
 	        .len = STACK_INITIAL,
@@ -349,9 +355,7 @@ static int load_interp(struct exec *x)
 
 static u64 image_place(const struct elf_image *img)
 {
-	bool fixed = proc_current()->personality & ADDR_NO_RANDOMIZE;
-
-	return img->dynamic ? IMAGE_BASE + (fixed ? 0 : aspace_random(IMAGE_BITS)) - img->low : 0;
+	return img->dynamic ? IMAGE_BASE + place_random(IMAGE_BITS) - img->low : 0;
 }
 
 static int load_images(struct exec *x)
@@ -385,10 +389,9 @@ static int load_images(struct exec *x)
 
 static void place_brk(struct exec *x)
 {
-	bool fixed = proc_current()->personality & ADDR_NO_RANDOMIZE;
 	struct aspace *as = x->as;
 
-	as->brk_start = as->brk = x->image_base + x->image->high + (fixed ? 0 : aspace_random(BRK_BITS));
+	as->brk_start = as->brk = x->image_base + x->image->high + place_random(BRK_BITS);
 	as->code_start = x->image_base + x->image->low;
 	as->code_end = x->image_base + x->image->high;
 }
@@ -500,12 +503,11 @@ static int push_vectors(struct exec *x)
 		u64 random[2];
 		char platform[8];
 	} bytes = {.platform = "x86_64"};
-	u64 random[3], aux[AUX_MAX][2];
+	u64 aux[AUX_MAX][2];
 	struct words w;
 
-	random_bytes(random, sizeof(random));
-	memcpy(bytes.random, random, sizeof(bytes.random));
-	x->sp = ALIGN_DOWN(x->sp - (random[2] & 0x1ff0), 16UL);
+	random_bytes(bytes.random, sizeof(bytes.random));
+	x->sp = ALIGN_DOWN(x->sp - (place_random(SP_BITS) >> (PAGE_SHIFT - 4)), 16UL);
 	int err = push_bytes(x, &bytes, sizeof(bytes));
 	x->random = x->sp;
 	x->platform = x->sp + offsetof(__typeof__(bytes), platform);

@@ -1,5 +1,6 @@
 #include "kernel/proc/vdso.h"
 #include "hal/base/assert.h"
+#include "hal/base/sabotage.h"
 #include "hal/time/clock.h"
 #include "kernel/abi/errno.h"
 #include "vm/aspace.h"
@@ -69,6 +70,8 @@ int vdso_map(struct aspace *as, bool fixed, vaddr_t *ret_ehdr)
 	        .object = vdso_object,
 	};
 
+	if (sabotage(vdso_place))
+		code.addr = 4 * GIB;
 	int err = aspace_map(as, &code, ret_ehdr);
 	if (err)
 		return err;
