@@ -19,6 +19,7 @@
 #include <asm/unistd.h>
 #include <linux/audit.h>
 #include <linux/auxvec.h>
+#include <linux/close_range.h>
 #include <linux/elf.h>
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
@@ -26,6 +27,7 @@
 #include <linux/futex.h>
 #include <linux/limits.h>
 #include <linux/major.h>
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <linux/personality.h>
 #include <linux/pidfd.h>

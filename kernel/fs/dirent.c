@@ -7,6 +7,7 @@
 struct dir_sink {
 	uaddr_t at; /* where the next record goes */
 	u64 room;   /* bytes left */
+	bool old;   /* in the form of getdents */
 	int err;    /* why a record could not be put, or 0 */
 };
 
@@ -21,7 +22,8 @@ bool dir_emit(struct dir_sink *s, const char *name, size_t len, u64 ino, u32 mod
 		struct linux_dirent64 d;
 		char bytes[offsetof(struct linux_dirent64, d_name) + FS_NAME_MAX + 1 + 8];
 	} rec;
-	u64 n = ALIGN_UP(offsetof(struct linux_dirent64, d_name) + len + 1, 8UL);
+	u64 head = s->old ? offsetof(struct linux_dirent64, d_type) : offsetof(struct linux_dirent64, d_name);
+	u64 n = ALIGN_UP(head + len + 1 + s->old, 8UL);
 
 	if (n > s->room) {
 		s->err = -EINVAL;
@@ -31,9 +33,9 @@ bool dir_emit(struct dir_sink *s, const char *name, size_t len, u64 ino, u32 mod
 	rec.d.d_ino = ino;
 	rec.d.d_off = next;
 	rec.d.d_reclen = n;
-	rec.d.d_type = dirent_type(mode);
-	memcpy(rec.bytes + offsetof(struct linux_dirent64, d_name), name, len);
-	rec.bytes[offsetof(struct linux_dirent64, d_name) + len] = '\0';
+	memcpy(rec.bytes + head, name, len);
+	rec.bytes[head + len] = '\0';
+	rec.bytes[s->old ? n - 1 : offsetof(struct linux_dirent64, d_type)] = dirent_type(mode);
 	if ((s->err = copyout(s->at, &rec, n)) < 0)
 		return false;
 	s->at.va += n;
@@ -62,9 +64,9 @@ bool dir_emit_dots(struct file *f, struct dir_sink *s, u64 *pos)
 	return true;
 }
 
-i64 dir_read(struct file *f, uaddr_t buf, u64 size)
+i64 dir_read(struct file *f, uaddr_t buf, u64 size, bool old)
 {
-	struct dir_sink s = {buf, MIN(size, 1UL << 30), 0};
+	struct dir_sink s = {buf, MIN(size, 1UL << 30), old, 0};
 	int err;
 
 	if (!f->ops->iterate)

@@ -436,6 +436,58 @@ int fd_close(int fd)
 	return 0;
 }
 
+/* range_next_close => a file to close of those up to LAST; *FD goes behind it. NULL: none is left */
+static struct file *range_next_close(struct fdtable *t, u32 *fd, u32 last)
+{
+	struct file *f = NULL;
+
+	spin_lock(&t->lock);
+	while (!f && *fd < t->size && *fd <= last) {
+		*fd = bits_next_one(t, *fd);
+		if (*fd < t->size && *fd <= last)
+			f = number_close(t, *fd);
+		(*fd)++;
+	}
+	spin_unlock(&t->lock);
+	return f;
+}
+
+void fd_close_range(u32 first, u32 last)
+{
+	struct fdtable *t = proc_current()->files;
+	struct file *f;
+
+	while ((f = range_next_close(t, &first, last)))
+		file_close(t, f);
+}
+
+void fd_mark_range(u32 first, u32 last)
+{
+	struct fdtable *t = proc_current()->files;
+
+	spin_lock(&t->lock);
+	for (u32 fd = first; fd < t->size && fd <= last; fd++)
+		if (bit_test(t->open, fd))
+			bit_put(t->cloexec, fd, true);
+	spin_unlock(&t->lock);
+}
+
+int fd_unshare(void)
+{
+	struct proc *p = proc_current();
+	struct fdtable *old = p->files, *new;
+	int err = 0;
+
+	if (atomic_load(&old->refs) == 1)
+		return 0;
+	if ((err = fdtable_fork(old, &new)) < 0)
+		return err;
+	WITH_LOCK (&proc_lock)
+		p->files = new;
+	fdtable_put(old);
+	return 0;
+}
+
 /* word_close_exec => a file to close of word W, or NULL when none is left */
 static struct file *word_close_exec(struct fdtable *t, u32 w)
 {

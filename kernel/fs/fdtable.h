@@ -96,6 +96,12 @@ int fd_install_new(struct file *f, bool cloexec);
  * => FD; -EBADF (beyond the limit); -EBUSY (reserved just now); -ENOMEM */
 int fd_install_at(int fd, struct file *f, bool cloexec);
 
+/* fd_close_range: all of FIRST to LAST are closed, or marked to be at exec. fd_unshare: the running process gets a
+ * table of its own, if others share it. => 0 or -ENOMEM */
+void fd_close_range(u32 first, u32 last);
+void fd_mark_range(u32 first, u32 last);
+int fd_unshare(void);
+
 int fd_close(int fd);       /* => 0 or -EBADF */
 int fd_get_cloexec(int fd); /* => 0, 1 or -EBADF */
 int fd_set_cloexec(int fd, bool on);

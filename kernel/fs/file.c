@@ -116,6 +116,22 @@ void file_put(struct file *f)
 	kmem_cache_free(file_cache, f);
 }
 
+int file_open_new(struct dentry *d, u32 flags, struct file **ret)
+{
+	struct file *f = file_alloc(flags);
+
+	if (!f)
+		return -ENOMEM;
+	dentry_get(d);
+	f->dentry = d;
+	f->inode = d->inode;
+	f->ops = d->inode->fops;
+	if (file_claims_write(f))
+		inode_claim(f->inode, 1); /* nobody runs it yet */
+	*ret = f;
+	return 0;
+}
+
 /* --- opening --- */
 
 static int open_check_flags(u32 *flags)
@@ -382,7 +398,9 @@ int inode_resize(struct inode *i, u64 size)
 	if ((err = inode_claim(i, 1)) < 0)
 		return err;
 	mutex_lock(&i->lock);
-	if (size > i->size)
+	if (i->seals & (size > i->size ? F_SEAL_GROW : size < i->size ? F_SEAL_SHRINK : 0))
+		err = -EPERM;
+	else if (size > i->size)
 		err = file_write_limit(size - 1, &n);
 	if (!err)
 		err = i->ops->resize(i, size);
@@ -476,6 +494,8 @@ int file_object(struct file *f, u32 prot, bool shared, struct vmobject **ret)
 
 	if (!f->readable || (shared && (prot & PROT_WRITE) && !f->writable))
 		return -EACCES;
+	if (shared && (prot & PROT_WRITE) && (f->inode->seals & SEALS_WRITE))
+		return -EPERM;
 	if (!f->ops->object)
 		return -ENODEV;
 	if ((err = f->ops->object(f, &o)) < 0)

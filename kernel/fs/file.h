@@ -27,6 +27,7 @@ int inode_resize(struct inode *i, u64 size);
 i64 dir_seek(struct file *f, i64 off, int whence);
 bool dir_emit_dots(struct file *f, struct dir_sink *s, u64 *pos);
 
-/* dir_read: getdents64: entries from f->pos on to ring 3. => bytes; -EINVAL (no room for one); -EFAULT;
+/* dir_read: getdents64, or (OLD: the type is a record's last byte) getdents: entries from f->pos on to ring 3.
+ * => bytes; -EINVAL (no room for one); -EFAULT;
  * -ENOTDIR; -ENOENT (removed) */
-i64 dir_read(struct file *f, uaddr_t buf, u64 size);
+i64 dir_read(struct file *f, uaddr_t buf, u64 size, bool old);

@@ -8,6 +8,7 @@
 #include "kernel/fs/file.h"
 #include "kernel/fs/inode.h"
 #include "kernel/fs/locks.h"
+#include "kernel/fs/memfd.h"
 #include "kernel/fs/pipe.h"
 #include "kernel/fs/procfs.h"
 #include "kernel/fs/ramfs.h"
@@ -83,5 +84,6 @@ void vfs_init(void)
 	mutex_unlock(&fs_lock);
 	pipe_init();
 	anon_init();
+	memfd_init();
 	devfs_init();
 }

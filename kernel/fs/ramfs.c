@@ -8,6 +8,7 @@
 #include "hal/base/string.h"
 #include "kernel/fs/file.h"
 #include "kernel/fs/inode.h"
+#include "kernel/fs/memfd.h"
 #include "kernel/fs/perm.h"
 #include "kernel/fs/walk.h"
 #include "kernel/proc/proc.h"
@@ -449,7 +450,9 @@ static isize_t ramfs_write(struct file *f, struct uio *u, u64 *pos)
 	mutex_lock(&i->lock);
 	if (f->flags & O_APPEND)
 		*pos = i->size;
-	r = file_write_limit(*pos, &n);
+	r = unlikely(i->seals) ? memfd_may_write(i, *pos, &n) : 0;
+	if (!r)
+		r = file_write_limit(*pos, &n);
 	if (!r)
 		r = ramfs_write_locked(i, u, pos, *pos + n);
 	mutex_unlock(&i->lock);

@@ -107,10 +107,12 @@ struct inode {
 		struct pipe *pipe;       /* [i] fifos and pipes: while open */
 	};
 	void *private;     /* [I] the file system's */
+	u32 seals;         /* [i] F_SEAL_* (kernel/fs/memfd.c) */
 	u64 pages;         /* [i] of data in memory, as far as ramfs_pages has counted them */
 	struct list locks; /* [locks_lock] flock, fcntl (kernel/fs/locks.c) */
 };
 
+#define SEALS_WRITE (F_SEAL_WRITE | F_SEAL_FUTURE_WRITE)
 #define S_TYPE(mode) ((mode)&S_IFMT)
 
 /* All with fs_lock held, all but lookup after the caller checked permissions and that the name is free (or is
@@ -223,6 +225,10 @@ void file_put(struct file *f);
 /* file_new: an open file without a name: a pipe, later sockets and the like. Takes over the reference to I.
  * => NULL: out of memory (the reference stays the caller's) */
 struct file *file_new(struct inode *i, const struct file_ops *ops, u32 flags, void *private);
+
+/* file_open_new: an open file of D, a regular file in memory that nobody else knows yet.
+ * => 0 and a reference; -ENOMEM */
+int file_open_new(struct dentry *d, u32 flags, struct file **ret);
 
 /* vfs_open_kernel: open PATH (kernel memory) as the running process would: relative to its working directory,
  * with its rights and umask. A thread of the kernel has all rights and starts at the root.

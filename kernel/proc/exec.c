@@ -708,21 +708,6 @@ static int own_sighand(struct proc *p)
 	return 0;
 }
 
-static int own_files(struct proc *p)
-{
-	struct fdtable *old = p->files, *new;
-
-	if (atomic_load(&old->refs) == 1)
-		return 0;
-	int err = fdtable_fork(old, &new);
-	if (err)
-		return err;
-	WITH_LOCK (&proc_lock)
-		p->files = new;
-	fdtable_put(old);
-	return 0;
-}
-
 /* own_shared: with the other tasks gone, who may be in the middle of using what is replaced. They do not come back: as
  * on Linux, to fail now is the end of the process. */
 static int own_shared(struct proc *p)
@@ -730,7 +715,7 @@ static int own_shared(struct proc *p)
 	int err = own_sighand(p);
 
 	if (!err)
-		err = own_files(p);
+		err = fd_unshare();
 	if (err)
 		signal_fault(SIGKILL, SI_KERNEL, 0);
 	return err;

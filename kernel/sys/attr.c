@@ -273,6 +273,8 @@ static int fallocate_locked(struct inode *i, int mode, u64 start, u64 end)
 	u64 n = end - start, stop = keep ? MIN(end, i->size) : end;
 	int err = 0;
 
+	if ((clear && (i->seals & SEALS_WRITE)) || (end > i->size && !keep && (i->seals & F_SEAL_GROW)))
+		return -EPERM;
 	if (!keep && end > i->size)
 		err = file_write_limit(end - 1, &n);
 	if (!err && end > i->size && !keep)

@@ -1,12 +1,31 @@
 /* Descriptors: close, dup, fcntl, flock, ioctl, pipe. */
 #include "kernel/fs/file.h"
 #include "kernel/fs/locks.h"
+#include "kernel/fs/memfd.h"
 #include "kernel/fs/pipe.h"
 #include "kernel/sys/path.h"
 
 i64 sys_close(int fd)
 {
 	return fd_close(fd);
+}
+
+/* Of a process with several threads the table is the process's: it cannot be one thread's alone. */
+i64 sys_close_range(u32 first, u32 last, u32 flags)
+{
+	int err = 0;
+
+	if ((flags & ~(CLOSE_RANGE_UNSHARE | CLOSE_RANGE_CLOEXEC)) || first > last)
+		return -EINVAL;
+	if (flags & CLOSE_RANGE_UNSHARE)
+		err = proc_current()->task_count > 1 ? -EINVAL : fd_unshare();
+	if (err < 0)
+		return err;
+	if (flags & CLOSE_RANGE_CLOEXEC)
+		fd_mark_range(first, last);
+	else
+		fd_close_range(first, last);
+	return 0;
 }
 
 i64 sys_dup(int fd)
@@ -323,6 +342,10 @@ static i64 fcntl_file(int fd, struct file *f, u32 cmd, u64 arg)
 		return pipe_capacity(f);
 	case F_SETPIPE_SZ:
 		return pipe_set_capacity(f, arg);
+	case F_ADD_SEALS:
+		return memfd_add_seals(f, arg);
+	case F_GET_SEALS:
+		return memfd_seals(f);
 	case F_GETOWN: /* nobody: signals of readiness are not sent */
 	case F_GETSIG:
 		return 0;

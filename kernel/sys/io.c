@@ -191,6 +191,54 @@ i64 sys_writev(int fd, uaddr_t iov, u64 iovcnt)
 	return io_vector(fd, IO_WRITE, iov, iovcnt);
 }
 
+static i64 io_vector_at(int fd, enum io_op op, uaddr_t iov, u64 count, i64 offset)
+{
+	struct uio_seg few[IOV_FEW];
+	struct uio u;
+	void *segs;
+	i64 n = iov_get(&u, iov, count, few);
+
+	if (n < 0)
+		return n;
+	segs = u.segs;
+	n = io_at(fd, op, &u, offset);
+	if (segs != few)
+		kfree(segs);
+	return n;
+}
+
+i64 sys_preadv(int fd, uaddr_t iov, u64 iovcnt, i64 offset)
+{
+	return io_vector_at(fd, IO_READ, iov, iovcnt, offset);
+}
+
+i64 sys_pwritev(int fd, uaddr_t iov, u64 iovcnt, i64 offset)
+{
+	return io_vector_at(fd, IO_WRITE, iov, iovcnt, offset);
+}
+
+/* Nothing here waits for a disk: to be written through, or with priority, is what everything is. */
+#define RWF_KNOWN (RWF_HIPRI | RWF_DSYNC | RWF_SYNC)
+
+/* vector_2: preadv2, pwritev2: offset -1 is the file's own. The unused argument is the offset's upper half on machines
+ * of 32 bits. */
+static i64 vector_2(int fd, enum io_op op, uaddr_t iov, u64 iovcnt, i64 offset, u32 flags)
+{
+	if (flags & ~(u32)RWF_KNOWN)
+		return -EOPNOTSUPP;
+	return offset == -1 ? io_vector(fd, op, iov, iovcnt) : io_vector_at(fd, op, iov, iovcnt, offset);
+}
+
+i64 sys_preadv2(int fd, uaddr_t iov, u64 iovcnt, i64 offset, u64 upper, u32 flags)
+{
+	return vector_2(fd, IO_READ, iov, iovcnt, offset, flags);
+}
+
+i64 sys_pwritev2(int fd, uaddr_t iov, u64 iovcnt, i64 offset, u64 upper, u32 flags)
+{
+	return vector_2(fd, IO_WRITE, iov, iovcnt, offset, flags);
+}
+
 /* --- offsets --- */
 
 static i64 file_seek(struct file *f, i64 offset, int whence)
@@ -221,7 +269,7 @@ i64 sys_lseek(int fd, i64 offset, int whence)
 /* --- sendfile --- */
 
 /* send_part: one buffer's worth from *POS. => bytes that went out, fewer than N at an end; an error */
-static i64 send_part(struct file *out, struct file *in, u64 *pos, void *buf, u64 n)
+static i64 send_part(struct file *out, u64 *out_pos, struct file *in, u64 *pos, void *buf, u64 n)
 {
 	struct uio u;
 	u64 at = *pos;
@@ -231,12 +279,13 @@ static i64 send_part(struct file *out, struct file *in, u64 *pos, void *buf, u64
 	if ((got = in->ops->read(in, &u, &at)) <= 0)
 		return got;
 	uio_kernel(&u, buf, got);
-	if ((put = file_io(out, IO_WRITE, &u, &out->pos)) > 0)
+	if ((put = file_io(out, IO_WRITE, &u, out_pos)) > 0)
 		*pos += put;
 	return put;
 }
 
-static i64 send_loop(struct file *out, struct file *in, u64 *pos, u64 count)
+/* send_loop: to OUT_POS, from *POS. => bytes; an error, when none went */
+static i64 send_loop(struct file *out, u64 *out_pos, struct file *in, u64 *pos, u64 count)
 {
 	void *buf = kmalloc(4 * PAGE_SIZE);
 	u64 done = 0;
@@ -245,7 +294,7 @@ static i64 send_loop(struct file *out, struct file *in, u64 *pos, u64 count)
 	if (!buf)
 		return -ENOMEM;
 	while (done < count) {
-		n = send_part(out, in, pos, buf, MIN(count - done, 4 * PAGE_SIZE));
+		n = send_part(out, out_pos, in, pos, buf, MIN(count - done, 4 * PAGE_SIZE));
 		if (n <= 0)
 			break;
 		done += n;
@@ -277,7 +326,7 @@ static i64 send_file(struct file *out, struct file *in, uaddr_t offset, u64 coun
 	count = MIN(count, IO_MAX);
 	if (!offset.va) {
 		mutex_lock(&in->pos_lock);
-		n = send_loop(out, in, &in->pos, count);
+		n = send_loop(out, &out->pos, in, &in->pos, count);
 		mutex_unlock(&in->pos_lock);
 		return n;
 	}
@@ -285,7 +334,7 @@ static i64 send_file(struct file *out, struct file *in, uaddr_t offset, u64 coun
 		return -EFAULT;
 	if ((i64)pos < 0)
 		return -EINVAL;
-	n = send_loop(out, in, &pos, count);
+	n = send_loop(out, &out->pos, in, &pos, count);
 	return copyout(offset, &pos, sizeof(pos)) < 0 ? -EFAULT : n;
 }
 
@@ -294,6 +343,68 @@ i64 sys_sendfile(int out_fd, int in_fd, uaddr_t offset, u64 count)
 	struct fdref out = fd_borrow(out_fd), in = fd_borrow(in_fd);
 	i64 n = send_file(out.file, in.file, offset, count);
 
+	fd_return(out);
+	fd_return(in);
+	return n;
+}
+
+/* --- copy_file_range --- */
+
+static int copy_check(struct file *in, struct file *out)
+{
+	if (!file_allows(in, IO_READ) || !file_allows(out, IO_WRITE) || (out->flags & O_APPEND))
+		return -EBADF;
+	if (S_ISDIR(in->inode->mode) || S_ISDIR(out->inode->mode))
+		return -EISDIR;
+	if (!S_ISREG(in->inode->mode) || !S_ISREG(out->inode->mode))
+		return -EINVAL;
+	return in->inode->mount == out->inode->mount ? 0 : -EXDEV;
+}
+
+/* offset_get: *USER, or where F stands. => 0; -EFAULT; -EINVAL */
+static int offset_get(uaddr_t user, struct file *f, u64 *ret)
+{
+	*ret = f->pos;
+	if (user.va && copyin(ret, user, sizeof(*ret)) < 0)
+		return -EFAULT;
+	return (i64)*ret < 0 ? -EINVAL : 0;
+}
+
+static int offset_put(uaddr_t user, struct file *f, u64 pos)
+{
+	if (user.va)
+		return copyout(user, &pos, sizeof(pos));
+	f->pos = pos;
+	return 0;
+}
+
+static i64 copy_range(struct file *in, uaddr_t in_user, struct file *out, uaddr_t out_user, u64 len)
+{
+	u64 from, to;
+	i64 n;
+
+	if ((n = copy_check(in, out)) < 0 || (n = offset_get(in_user, in, &from)) < 0 ||
+	    (n = offset_get(out_user, out, &to)) < 0)
+		return n;
+	len = MIN(len, IO_MAX);
+	if (in->inode == out->inode && from < to + len && to < from + len)
+		return -EINVAL;
+	n = len ? send_loop(out, &to, in, &from, len) : 0;
+	if (n > 0 && (offset_put(in_user, in, from) < 0 || offset_put(out_user, out, to) < 0))
+		return -EFAULT;
+	return n;
+}
+
+i64 sys_copy_file_range(int in_fd, uaddr_t in_off, int out_fd, uaddr_t out_off, u64 len, u32 flags)
+{
+	struct fdref in, out;
+	i64 n;
+
+	if (flags)
+		return -EINVAL;
+	in = fd_borrow(in_fd);
+	out = fd_borrow(out_fd);
+	n = copy_range(in.file, in_off, out.file, out_off, len);
 	fd_return(out);
 	fd_return(in);
 	return n;
@@ -322,6 +433,40 @@ i64 sys_fdatasync(int fd)
 i64 sys_sync(void)
 {
 	return 0;
+}
+
+i64 sys_syncfs(int fd)
+{
+	return fd_check(fd);
+}
+
+i64 sys_readahead(int fd, i64 offset, u64 count)
+{
+	struct fdref r = fd_use(fd);
+	i64 err = 0;
+
+	if (!file_allows(r.file, IO_READ))
+		err = -EBADF;
+	else if (!S_ISREG(r.file->inode->mode))
+		err = -EINVAL;
+	fd_return(r);
+	return err;
+}
+
+i64 sys_sync_file_range(int fd, i64 offset, i64 len, u32 flags)
+{
+	struct fdref r;
+	i64 err = 0;
+
+	if (flags >= 8 || offset < 0 || len < 0 || offset + len < 0) /* SYNC_FILE_RANGE_* are three bits */
+		return -EINVAL;
+	r = fd_use(fd);
+	if (!r.file)
+		err = -EBADF;
+	else if (!S_ISREG(r.file->inode->mode) && !S_ISDIR(r.file->inode->mode))
+		err = -ESPIPE;
+	fd_return(r);
+	return err;
 }
 
 i64 sys_fadvise64(int fd, i64 offset, i64 len, int advice)

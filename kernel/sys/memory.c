@@ -35,7 +35,7 @@ static int map_file(struct file *f, int flags, struct map_request *req)
 		err = file_object(f, req->prot, shared, &req->object);
 	if (err)
 		return err;
-	if (shared && !f->writable)
+	if (shared && (!f->writable || (f->inode->seals & SEALS_WRITE)))
 		req->max_prot &= ~VM_WRITE;
 	req->file = f;
 	return 0;

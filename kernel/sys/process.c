@@ -1,4 +1,5 @@
 /* Making, ending, waiting for and naming processes. */
+#include "hal/base/printf.h"
 #include "hal/base/string.h"
 #include "hal/base/sabotage.h"
 #include "hal/cpu/cpu.h"
@@ -87,6 +88,61 @@ i64 sys_execve(ustr_t path, uaddr_t argv, uaddr_t envp)
 	if (!name)
 		return -ENOMEM;
 	err = copyinstr(name, path, PATH_MAX);
+	if (err >= 0)
+		err = exec_run(name, (struct exec_strings){.user = argv},
+		               (struct exec_strings){.user = envp});
+	kfree(name);
+	return err ? err : (i64)task_frame(task_current())->rax;
+}
+
+/* exec_name: a path by which exec finds what DIRFD and PATH mean, in NAME (PATH_MAX bytes), which holds PATH. */
+static int exec_name(int dirfd, char *name, int flags)
+{
+	char dir[32];
+	size_t len = strlen(name), n;
+
+	if (!*name && !(flags & AT_EMPTY_PATH))
+		return -ENOENT;
+	if (*name == '/' || (*name && dirfd == AT_FDCWD))
+		return 0;
+	if (dirfd == AT_FDCWD)
+		n = ksnprintf(dir, sizeof(dir), ".");
+	else
+		n = ksnprintf(dir, sizeof(dir), "/proc/self/fd/%d%s", dirfd, len ? "/" : "");
+	if (n + len >= PATH_MAX)
+		return -ENAMETOOLONG;
+	memmove(name + n, name, len + 1);
+	memcpy(name, dir, n);
+	return 0;
+}
+
+static int exec_flags_check(int dirfd, ustr_t path, int flags)
+{
+	struct walk w;
+	int err;
+
+	if (flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
+	if ((err = upath_walk(&w, dirfd, path, at_follow(flags))) < 0)
+		return err;
+	if (S_ISLNK(w.target->inode->mode))
+		err = -ELOOP;
+	walk_unlock(&w);
+	return err;
+}
+
+i64 sys_execveat(int dirfd, ustr_t path, uaddr_t argv, uaddr_t envp, int flags)
+{
+	i64 err = exec_flags_check(dirfd, path, flags);
+	char *name;
+
+	if (err < 0)
+		return err;
+	if (!(name = kmalloc(PATH_MAX)))
+		return -ENOMEM;
+	err = copyinstr(name, path, PATH_MAX);
+	if (err >= 0)
+		err = exec_name(dirfd, name, flags);
 	if (err >= 0)
 		err = exec_run(name, (struct exec_strings){.user = argv},
 		               (struct exec_strings){.user = envp});

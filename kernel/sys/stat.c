@@ -1,4 +1,4 @@
-/* What files are: stat, statx, statfs, access, getdents64. */
+/* What files are: stat, statx, statfs, access, getdents. */
 #include "hal/base/string.h"
 #include "kernel/abi/file.h"
 #include "kernel/abi/magic.h"
@@ -296,23 +296,33 @@ i64 sys_access(ustr_t path, u32 mode)
 
 /* --- directories --- */
 
-static i64 dir_read_here(struct file *f, uaddr_t buf, u64 count)
+static i64 dir_read_here(struct file *f, uaddr_t buf, u64 count, bool old)
 {
 	i64 n;
 
 	if (!f || !f->readable)
 		return -EBADF;
 	mutex_lock(&f->pos_lock);
-	n = dir_read(f, buf, count);
+	n = dir_read(f, buf, count, old);
 	mutex_unlock(&f->pos_lock);
+	return n;
+}
+
+static i64 dir_read_fd(int fd, uaddr_t buf, u64 count, bool old)
+{
+	struct fdref r = fd_use(fd);
+	i64 n = dir_read_here(r.file, buf, (u32)count, old);
+
+	fd_return(r);
 	return n;
 }
 
 i64 sys_getdents64(int fd, uaddr_t buf, u64 count)
 {
-	struct fdref r = fd_use(fd);
-	i64 n = dir_read_here(r.file, buf, (u32)count);
+	return dir_read_fd(fd, buf, count, false);
+}
 
-	fd_return(r);
-	return n;
+i64 sys_getdents(int fd, uaddr_t buf, u64 count)
+{
+	return dir_read_fd(fd, buf, count, true);
 }

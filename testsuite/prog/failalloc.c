@@ -1134,6 +1134,21 @@ static i64 call_signalfd(void)
 	return syscall(SYS_signalfd4, -1, &mask, 8, 0);
 }
 
+static i64 call_memfd(void)
+{
+	return syscall(SYS_memfd_create, "name", 0);
+}
+
+static void prepare_pidfd(void)
+{
+	own = getpid();
+}
+
+static i64 call_pidfd(void)
+{
+	return syscall(SYS_pidfd_open, own, 0);
+}
+
 static void prepare_watch(void)
 {
 	OK(mkfifo("watched", 0600));
@@ -1161,11 +1176,13 @@ static void undo_watch(i64 ret)
 	drop_watch();
 }
 
-TEST(events, "[V10] each allocation of eventfd, timerfd, signalfd and epoll fails once")
+TEST(events, "[V10] each allocation of eventfd, timerfd, signalfd, memfd, pidfd and epoll fails once")
 {
 	WALK({.name = "eventfd2", .call = call_eventfd, .undo = undo_fd},
 	     {.name = "timerfd_create", .call = call_timerfd, .undo = undo_fd},
 	     {.name = "signalfd4", .call = call_signalfd, .undo = undo_fd},
+	     {.name = "memfd_create", .call = call_memfd, .undo = undo_fd},
+	     {.name = "pidfd_open", .prepare = prepare_pidfd, .call = call_pidfd, .undo = undo_fd},
 	     {.name = "epoll_create1", .call = call_epoll_create, .undo = undo_fd},
 	     {.name = "epoll_ctl",
 	      .prepare = prepare_watch,
