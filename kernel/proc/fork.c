@@ -341,10 +341,7 @@ i64 proc_clone(const struct clone_request *req)
 	}
 	waitq_init(&wait.queue);
 	pid_t nr = t->pid->nr;
-	if ((req->flags & CLONE_PARENT_SETTID) && copyout(req->parent_tid, &nr, sizeof(nr)) < 0)
-		err = -EFAULT;
-	if (!err)
-		err = pidfd_make(req, t->pid, &pidfd);
+	err = pidfd_make(req, t->pid, &pidfd);
 	if (!err)
 		err = ptrace_clone(req->flags, req->exit_signal, &trace);
 	if (!err)
@@ -359,6 +356,8 @@ i64 proc_clone(const struct clone_request *req)
 	}
 	if (pidfd.file)
 		fd_commit(pidfd.fd, pidfd.file);
+	if (req->flags & CLONE_PARENT_SETTID) /* a bad place is the caller's own affair, as on Linux */
+		copyout_partial(req->parent_tid, &nr, sizeof(nr));
 	thread_start(&t->thread);
 	if (trace.event)
 		ptrace_event(trace.event, (u64)nr);

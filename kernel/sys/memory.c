@@ -141,12 +141,32 @@ i64 sys_mremap(u64 old_addr, u64 old_size, u64 new_size, int flags, u64 new_addr
 	return err ? err : (i64)result;
 }
 
+/* A stretch of addresses of which [at, end) is still to be found mapped. */
+struct stretch {
+	u64 at, end;
+};
+
+static bool stretch_shrink(const struct region *r, void *arg)
+{
+	struct stretch *s = arg;
+
+	if (r->start <= s->at && r->end > s->at)
+		s->at = r->end;
+	return s->at < s->end && r->start <= s->at;
+}
+
 i64 sys_msync(u64 addr, u64 length, int flags)
 {
+	struct stretch s = {addr, addr + ALIGN_UP(length, PAGE_SIZE)};
+
 	if ((addr & PAGE_MASK) || (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
 	    (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
 		return -EINVAL;
-	return 0; /* files are in memory: what is written is there */
+	if (s.end < addr)
+		return -ENOMEM;
+	if (s.end > addr)
+		aspace_for_each(space(), stretch_shrink, &s);
+	return s.at < s.end ? -ENOMEM : 0; /* files are in memory: what is written is there */
 }
 
 i64 sys_mincore(u64 addr, u64 length, uaddr_t vec)

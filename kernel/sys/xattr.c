@@ -18,11 +18,19 @@ static int name_check(ustr_t user)
 	return n <= 0 ? -ERANGE : 0;
 }
 
-static int value_check(u64 size, int flags)
+/* value_check => 0; -EINVAL, -E2BIG; -EFAULT: it is read, though nobody keeps it */
+static int value_check(uaddr_t value, u64 size, int flags)
 {
+	char part[256];
+	int err = 0;
+
 	if (flags & ~(XATTR_CREATE | XATTR_REPLACE))
 		return -EINVAL;
-	return size > XATTR_SIZE_MAX ? -E2BIG : 0;
+	if (size > XATTR_SIZE_MAX)
+		return -E2BIG;
+	for (u64 at = 0; at < size && !err; at += sizeof(part))
+		err = copyin(part, UADDR(value.va + at), MIN(size - at, sizeof(part)));
+	return err;
 }
 
 /* at_path, at_fd: ANSWER, if there is such a file. */
@@ -62,21 +70,21 @@ static i64 named_at_fd(int fd, ustr_t name)
 
 i64 sys_setxattr(ustr_t path, ustr_t name, uaddr_t value, u64 size, int flags)
 {
-	int err = value_check(size, flags);
+	int err = value_check(value, size, flags);
 
 	return err ? err : named_at_path(path, WALK_FOLLOW, name);
 }
 
 i64 sys_lsetxattr(ustr_t path, ustr_t name, uaddr_t value, u64 size, int flags)
 {
-	int err = value_check(size, flags);
+	int err = value_check(value, size, flags);
 
 	return err ? err : named_at_path(path, 0, name);
 }
 
 i64 sys_fsetxattr(int fd, ustr_t name, uaddr_t value, u64 size, int flags)
 {
-	int err = value_check(size, flags);
+	int err = value_check(value, size, flags);
 
 	return err ? err : named_at_fd(fd, name);
 }
