@@ -235,7 +235,7 @@ make check           format, who includes whom, static analysis
 make format          lay out every C file as .clang-format says
 make bench           instructions per operation, beside Linux's   (ROWS='fault_cow ...' for some)
 make bench-boot      instructions from the stub to pid 1, and memory in use
-make fuzz            random input for the loader's checks   (FUZZ_SECONDS=60)
+make fuzz            random input for the loader's checks and the screen's terminal   (FUZZ_SECONDS=60)
 make fuzz-syscalls   a million random system calls   (FUZZ_CALLS=1000000 FUZZ_SEEDS='1 2 3')
 make screenshot      testsuite/screen.png, the picture in the README
 make gdb             stop at the kernel's first line, under gdb
@@ -288,7 +288,7 @@ screenshot: release
 	@./testsuite/screenshot $(BUILD)/release/BOOTX64.EFI testsuite/screen.png \
 		'uname -a' 'ls /' 'cat /etc/os-release' 'ps' 'echo $$((6 * 7)) | sed "s/$$/ is it/"'
 
-# Random input for the loader's checks, on the host; and random system calls, in a machine.
+# Random input for functions on the host; and random system calls, in a machine.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 60
 FUZZ_RUNS ?= -1
@@ -304,11 +304,17 @@ $(fuzz)/elf: testsuite/fuzz/elf.c kernel/proc/elf.c kernel/proc/elf.h
 	@mkdir -p $(@D)
 	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
 
-fuzz: $(fuzz)/elf
+$(fuzz)/vt: testsuite/fuzz/vt.c hal/console/vt.c hal/base/printf.c hal/console/vt.h
+	$(call say,FUZZ,$@)
+	@mkdir -p $(@D)
+	$(Q)$(FUZZ_CC) $(FUZZ_CFLAGS) -o $@ $(filter %.c,$^)
+
+FUZZ_TARGETS ?= elf vt
+fuzz: $(addprefix $(fuzz)/,$(FUZZ_TARGETS))
 	@testsuite/fuzz/seeds.py $(fuzz)/elf-seeds
-	@mkdir -p $(fuzz)/elf-corpus
-	@$(fuzz)/elf -max_total_time=$(FUZZ_SECONDS) -runs=$(FUZZ_RUNS) -seed=$(FUZZ_SEED) -max_len=1024 -print_final_stats=1 \
-		-artifact_prefix=$(fuzz)/elf- $(fuzz)/elf-corpus $(fuzz)/elf-seeds
+	@for t in $(FUZZ_TARGETS); do mkdir -p $(fuzz)/$$t-corpus $(fuzz)/$$t-seeds && \
+		$(fuzz)/$$t -max_total_time=$(FUZZ_SECONDS) -runs=$(FUZZ_RUNS) -seed=$(FUZZ_SEED) -max_len=1024 \
+		-print_final_stats=1 -artifact_prefix=$(fuzz)/$$t- $(fuzz)/$$t-corpus $(fuzz)/$$t-seeds || exit 1; done
 
 fuzz-syscalls: testing
 	@for seed in $(FUZZ_SEEDS); do EFI=$(BUILD)/testing/BOOTX64.EFI TIMEOUT=3600 ./testsuite/boot \

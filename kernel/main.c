@@ -12,6 +12,7 @@
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/random.h"
 #include "hal/dev/acpi.h"
+#include "hal/dev/keyboard.h"
 #include "hal/dev/pci.h"
 #include "hal/dev/power.h"
 #include "hal/irq/irq.h"
@@ -114,6 +115,7 @@ void __noreturn kernel_main(const struct bootinfo *bi)
 		panic("no interrupt controller that ACPI knows of");
 	clock_init(kernel_cmdline, boot.real_time, boot.tsc_entry);
 	console_init(kernel_cmdline, &boot.fb);
+	keyboard_init();
 	pci_init();
 
 	sched_init();

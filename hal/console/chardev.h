@@ -1,5 +1,5 @@
-/* A device that takes and gives characters: a serial port, a screen with keyboard, or a mux of
- * them. The terminal layer (kernel/tty) sits on this and hands its callbacks down. */
+/* A device that takes and gives characters: a serial port, or a screen with keyboard. The terminal
+ * layer (kernel/tty) sits on this and hands its callbacks down. */
 #pragma once
 
 #include "hal/base/types.h"
@@ -8,7 +8,7 @@
 #define CHARDEV_RX_BATCH 16
 
 struct chardev {
-	const char *name; /* [I] "ttyS0", "tty0", "console" */
+	const char *name; /* [I] "ttyS0", "tty1" */
 
 	/* write: queue up to N bytes. => how many were taken; fewer means "full": tx_ready will be
 	 * called. Never sleeps, never loses what it took. Callable with spinlocks below RANK_DEVICE

@@ -57,6 +57,7 @@ _Static_assert(offsetof(struct fadt, pm_timer) == 76 && offsetof(struct fadt, fl
                "ACPI 6.4, table 5.9");
 #define FADT_TIMER_32 BIT(8)
 #define FADT_RESET BIT(10)
+#define FADT_BOOT_8042 BIT(1)
 
 #define PM1_SCI_EN BIT(0)
 #define PM1_SLEEP_TYPE(n) ((n) << 10)
@@ -259,6 +260,14 @@ u16 acpi_pm_timer_port(u32 *ret_bits)
 		return 0;
 	*ret_bits = f->flags & FADT_TIMER_32 ? 32 : 24;
 	return f->pm_timer;
+}
+
+/* The flags are ACPI 2.0's (5.2.9.3); before that every PC had one. */
+bool acpi_has_8042(void)
+{
+	const struct fadt *f = fadt_get();
+
+	return !f || f->header.revision < 2 || (f->boot_flags & FADT_BOOT_8042);
 }
 
 static void pm1_sleep(u32 port, i32 type)

@@ -28,6 +28,9 @@ u64 madt_lapic_base(void);
 /* ACPI PM timer: port, 0 when there is none; 24 or 32 bits wide; 3.579545 MHz. */
 u16 acpi_pm_timer_port(u32 *ret_bits);
 
+/* acpi_has_8042: there is a PS/2 controller, or nobody says that there is none. */
+bool acpi_has_8042(void);
+
 /* Ends of the machine, each returns only when it did not work. */
 void acpi_power_off(void);
 void acpi_reset(void);

@@ -104,6 +104,9 @@ void line_init(void); /* the machine's terminals, and the thread that feeds them
 /* pty.c */
 void pty_init(void);
 
+/* vcs.c */
+void vcs_init(void); /* /dev/vcs1, vcsa1, vcsu1: the screen's text */
+
 /* ioctl.c */
 i64 tty_ioctl(struct file *f, u32 req, u64 arg);
 /* tty_ioctl_any: what a pseudo-terminal's master may ask, too. => -ENOTTY: neither knows it */

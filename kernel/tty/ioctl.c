@@ -206,6 +206,8 @@ i64 tty_ioctl_any(struct tty *t, struct file *f, u32 req, u64 arg, bool master)
 		return get_session(t, master, UADDR(arg));
 	case TIOCSCTTY:
 		return acquire(t, f, arg);
+	case TIOCGDEV:
+		return put_number(UADDR(arg), 0, t->rdev);
 	case TIOCEXCL:
 	case TIOCNXCL:
 		return set_exclusive(t, req == TIOCEXCL);

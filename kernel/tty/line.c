@@ -7,9 +7,9 @@
 #include "hal/console/console.h"
 #include "sched/thread.h"
 
-#define LINES_MAX 3                     /* the console, and two serial ports that are not part of it */
+#define LINES_MAX 3                     /* two serial ports, and the screen */
 #define LINE_INPUT 1024                 /* bytes on their way from the interrupt to the line discipline */
-#define IN_SPARE (4 * CHARDEV_RX_BATCH) /* what may still come after the throttle, from each part of a mux */
+#define IN_SPARE (4 * CHARDEV_RX_BATCH) /* what may still come after the throttle */
 
 /* i in_lock */
 struct line {
@@ -179,6 +179,8 @@ void line_init(void)
 {
 	line_register("ttyS0", 0620, MAKEDEV(TTY_MAJOR, 64), serial_device(0));
 	line_register("ttyS1", 0620, MAKEDEV(TTY_MAJOR, 65), serial_device(1));
+	line_register("tty1", 0620, MAKEDEV(TTY_MAJOR, 1), screen_device());
+	line_register("tty0", 0620, MAKEDEV(TTY_MAJOR, 0), screen_device());
 	line_register("console", 0600, MAKEDEV(TTYAUX_MAJOR, 1), console_device());
 	if (thread_spawn("tty", line_thread, NULL))
 		panic("tty: out of memory");

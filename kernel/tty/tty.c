@@ -355,4 +355,5 @@ void tty_init(void)
 		panic("tty: out of memory");
 	line_init();
 	pty_init();
+	vcs_init();
 }

@@ -1,7 +1,7 @@
 /* Process 1. The kernel gives it /dev/console as standard input, output and error, /proc and /dev mounted,
  * and what stands behind `--` on its command line:
  *
- *	(nothing)     a login shell on the console
+ *	(nothing)     a login shell on the console; when that is a serial line, another on the screen
  *	-c FILE       the shell runs the text of FILE
  *	-s            the shell, or what -c runs, gets by a pipe what comes in by the console; nothing is
  *	              echoed or translated, and an end of file (VEOF) is the end for good
@@ -30,6 +30,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SCREEN "/dev/tty1"
 #define TEST_FOLDER "/test"
 #define PROGRAM_SECONDS 150 /* for one program of /test */
 #define GRACE_ROUNDS 20     /* of 50 ms, between asking processes to end and killing them */
@@ -39,6 +40,7 @@
 #define ACCOUNT_LINE 1024
 #define ACCOUNT_SHOWN 5 /* rows of /proc/account that are shown in any case */
 
+static pid_t screen_shell;       /* 0: none yet */
 static sigset_t handled, before; /* the signals that process 1 waits for; the mask it came with */
 
 static void complain(const char *what)
@@ -82,8 +84,23 @@ static void end_machine(int how)
 
 /* --- children --- */
 
-/* spawn: run ARGV in a session of its own, whose controlling terminal is the console. */
-static pid_t spawn(const char *path, char *const argv[])
+/* take_terminal: standard input, output and error become NAME. */
+static void take_terminal(const char *name)
+{
+	int fd = open(name, O_RDWR | O_NOCTTY);
+
+	if (fd < 0) {
+		complain(name);
+		_exit(1);
+	}
+	for (int std = 0; std <= STDERR_FILENO; std++)
+		dup2(fd, std);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* spawn: run ARGV in a session of its own, whose controlling terminal is TERMINAL; NULL: the console. */
+static pid_t spawn(const char *path, char *const argv[], const char *terminal)
 {
 	pid_t pid = fork();
 
@@ -92,11 +109,31 @@ static pid_t spawn(const char *path, char *const argv[])
 	if (pid != 0)
 		return pid;
 	setsid();
+	if (terminal)
+		take_terminal(terminal);
 	ioctl(STDOUT_FILENO, TIOCSCTTY, 1);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	execv(path, argv);
 	complain(path);
 	_exit(errno == ENOENT ? 127 : 126);
+}
+
+/* screen_is_second: the screen has a terminal, and the console is elsewhere. */
+static bool screen_is_second(void)
+{
+	struct stat screen;
+	unsigned console = 0;
+
+	return stat(SCREEN, &screen) == 0 && ioctl(STDIN_FILENO, TIOCGDEV, &console) == 0 &&
+	       console != screen.st_rdev;
+}
+
+/* start_screen_shell: whoever leaves it gets a new one; the machine ends with the console's. */
+static void start_screen_shell(void)
+{
+	char *first[] = {"-sh", NULL}, *next[] = {"sh", "-c", "sleep 1; exec sh -l", NULL};
+
+	screen_shell = spawn("/bin/sh", screen_shell ? next : first, SCREEN);
 }
 
 /* reap: everyone who has ended, orphans included. => whether PID was among them */
@@ -107,6 +144,8 @@ static bool reap(pid_t pid, int *ret_status)
 	pid_t got;
 
 	while ((got = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (got == screen_shell)
+			start_screen_shell();
 		if (got != pid)
 			continue;
 		*ret_status = status_of(status);
@@ -309,9 +348,11 @@ static int run_shell(const char *command_file, bool plain, bool accounts)
 		return 1;
 	}
 	account_warm();
+	if (argv == login && screen_is_second())
+		start_screen_shell();
 	say_ready();
 	account_read(account_before);
-	pid = spawn("/bin/sh", argv);
+	pid = spawn("/bin/sh", argv, NULL);
 	status = pid < 0 ? 1 : await(pid, FOREVER);
 	if (accounts) {
 		bool same = account_compare(line, sizeof(line));
@@ -339,7 +380,7 @@ static int run_test(const char *what)
 	printf("# begin %s\n", name);
 	fflush(stdout);
 	account_read(account_before);
-	pid = spawn(path, argv);
+	pid = spawn(path, argv, NULL);
 	status = pid < 0 ? 1 : await(pid, PROGRAM_SECONDS);
 	if (status < 0) {
 		printf("not ok - %s: no end within %d seconds\n", name, PROGRAM_SECONDS);

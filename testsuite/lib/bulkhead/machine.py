@@ -44,6 +44,12 @@ SPECIAL = re.compile(rb"[\x03\x04\x11\x13\x15\x16\x17\x12\x1a\x1c\x7f]")
 END_OF_FILE = b"\x04"
 LONGEST_LINE = 1024  # bytes without a newline before they are pushed to the reader
 
+# The characters of a US keyboard whose keys QEMU calls otherwise, and those that need Shift.
+KEYS = {" ": "spc", "\n": "ret", "\t": "tab", "\x1b": "esc", "\x7f": "backspace", "-": "minus", "=": "equal",
+        "[": "bracket_left", "]": "bracket_right", ";": "semicolon", "'": "apostrophe",
+        "`": "grave_accent", "\\": "backslash", ",": "comma", ".": "dot", "/": "slash"}
+SHIFTED, UNSHIFTED = '~!@#$%^&*()_+{}|:"<>?', "`1234567890-=[]\\;',./"
+
 
 class InputEncoder:
     """Bytes for a console in canonical mode, so that its reader gets exactly them."""
@@ -85,6 +91,15 @@ def _first(paths, what):
     raise FileNotFoundError(f"{what}: none of {', '.join(paths)}")
 
 
+def key_of(c):
+    """=> the key, as QEMU names it, that types the character C"""
+    if c.isupper():
+        return "shift-" + c.lower()
+    if c in SHIFTED:
+        return "shift-" + key_of(UNSHIFTED[SHIFTED.index(c)])
+    return KEYS.get(c, c)
+
+
 def tail(text, lines=25):
     return "\n".join(text.rstrip("\n").split("\n")[-lines:])
 
@@ -101,7 +116,7 @@ class Machine:
     append     words for the kernel's command line
     qemuflags  words for QEMU's
     cmdline    the whole of \\cmdline.txt, instead of what the above make
-    show       True: the guest's console is on its screen, too (screendump)
+    show       True: the screen has a terminal, too, with a keyboard (press, type, screendump)
     efi_name   where the file lies; firmware starts the default one by itself
     """
 
@@ -358,6 +373,17 @@ class Machine:
 
     def monitor(self, line):
         return self.qmp("human-monitor-command", **{"command-line": line})
+
+    def press(self, *keys, hold=20):
+        """Press each of KEYS on the keyboard, by QEMU's names: "a", "ret", "ctrl-c", "shift-tab". Each is held
+        for HOLD ms of the guest's time, and comes after the one before."""
+        for key in keys:
+            self.qmp("send-key", keys=[{"type": "qcode", "data": name} for name in key.split("-")],
+                     **{"hold-time": hold})
+
+    def type(self, text):
+        """TEXT on a US keyboard."""
+        self.press(*(key_of(c) for c in text))
 
     def screendump(self):
         """=> what the screen shows (screen.Picture)"""
