@@ -37,6 +37,9 @@ bool upcall_page_fault(struct trapframe *tf, u64 addr)
 
 	if (!t->aspace || implicit_supervisor(tf))
 		return false;
+	/* With a spinlock held nothing can be fetched (user_load32_atomic). */
+	if (this_cpu_read(preempt_count))
+		return false;
 	do
 		err = aspace_fault(t->aspace, addr, fault_access(tf->orig_rax));
 	while (err == -ENOMEM && oom_relieve());

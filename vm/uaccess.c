@@ -54,16 +54,26 @@ isize_t copyinstr(char *dst, uaddr_t src, size_t size)
 	return len;
 }
 
+int user_load32_atomic(uaddr_t p, u32 *ret)
+{
+	return user_range_ok(p, 4) && usercopy_load32(p.va, ret) == 0 ? 0 : -EFAULT;
+}
+
+int user_cas32_atomic(uaddr_t p, u32 expect, u32 desired, u32 *ret_old)
+{
+	return user_range_ok(p, 4) && usercopy_cas32(p.va, expect, desired, ret_old) == 0 ? 0 : -EFAULT;
+}
+
 int user_load32(uaddr_t p, u32 *ret)
 {
 	might_sleep();
-	return user_range_ok(p, 4) && usercopy_load32(p.va, ret) == 0 ? 0 : -EFAULT;
+	return user_load32_atomic(p, ret);
 }
 
 int user_cas32(uaddr_t p, u32 expect, u32 desired, u32 *ret_old)
 {
 	might_sleep();
-	return user_range_ok(p, 4) && usercopy_cas32(p.va, expect, desired, ret_old) == 0 ? 0 : -EFAULT;
+	return user_cas32_atomic(p, expect, desired, ret_old);
 }
 
 int user_fpu_save(uaddr_t to)

@@ -19,9 +19,11 @@ size_t copyout_partial(uaddr_t dst, const void *src, size_t n);
 /* user_range_ok: [p, p+n) lies in user space (which says nothing of what is mapped there). */
 bool user_range_ok(uaddr_t p, size_t n);
 
-/* futex words */
+/* Futex words. The _atomic forms may be called with a spinlock held: a page that is not there is -EFAULT. */
 int user_load32(uaddr_t p, u32 *ret) __must_check;
 int user_cas32(uaddr_t p, u32 expect, u32 desired, u32 *ret_old) __must_check;
+int user_load32_atomic(uaddr_t p, u32 *ret) __must_check;
+int user_cas32_atomic(uaddr_t p, u32 expect, u32 desired, u32 *ret_old) __must_check;
 
 /* The running program's extended state (hal/cpu/fpu.h), of fpu_size bytes. */
 int user_fpu_save(uaddr_t to) __must_check;

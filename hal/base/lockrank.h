@@ -16,7 +16,7 @@
  *             RANK_ASPACE   one address space: regions and its tables
  *               RANK_OBJECT one memory object: its pages
  *                 RANK_TABLES page tables shared since a fork
- *                 RANK_FUTEX a futex bucket
+ *                 RANK_FUTEX a futex bucket: two, in order of their addresses
  *                   RANK_WAITQ a wait queue
  *                     RANK_EPOLL an epoll's own queue: several, from the watched to the watcher
  *                     RANK_TIMER this CPU's timers

@@ -32,7 +32,7 @@ void spin_debug_acquire(struct spinlock *l)
 	if (spin_held(l))
 		panic("spinlock %s: taken twice", l->name);
 	for (u32 i = cpu->held_before_irq; i < cpu->held_count; i++)
-		if (cpu->held[i]->rank >= l->rank + (l->rank == RANK_EPOLL))
+		if (cpu->held[i]->rank >= l->rank + (l->rank == RANK_EPOLL || l->rank == RANK_FUTEX))
 			panic("spinlock %s (rank %u) taken while holding %s (rank %u)", l->name, l->rank,
 			      cpu->held[i]->name, cpu->held[i]->rank);
 }

@@ -14,6 +14,7 @@
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/elf.h"
+#include "kernel/proc/futex.h"
 #include "kernel/proc/ptrace.h"
 #include "kernel/proc/vdso.h"
 #include "vm/aspace.h"
@@ -742,7 +743,7 @@ static void reset_signals(struct proc *p, struct task *t)
 {
 	sighand_reset(p->sighand);
 	t->altstack = (stack_t){.ss_flags = SS_DISABLE};
-	t->clear_child_tid = t->set_child_tid = t->robust_list = UADDR(0);
+	t->set_child_tid = UADDR(0);
 }
 
 static void reset_registers(struct exec *x, struct task *t)
@@ -786,7 +787,10 @@ static void exec_commit(struct exec *x)
 	struct proc *p = t->proc;
 	struct file *old_exe = p->exe;
 
+	pid_t nr = t->pid->nr;
+	futex_leave_space(t);
 	become_leader(p, t);
+	futex_owner_gone(t, nr);
 	struct aspace *old = NULL;
 	WITH_LOCK (&proc_lock) /* proc_aspace looks at it */
 		old = thread_set_aspace(x->as);

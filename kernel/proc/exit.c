@@ -11,16 +11,6 @@
 #include "vm/aspace.h"
 #include "vm/uaccess.h"
 
-static void clear_tid(struct task *t)
-{
-	u32 zero = 0;
-
-	if (!t->clear_child_tid.va || read_once(t->thread.aspace->refs) == 1)
-		return;
-	if (copyout(t->clear_child_tid, &zero, sizeof(zero)) == 0)
-		futex_wake_word(t->clear_child_tid);
-}
-
 /* leave: the task is no longer one of its process. Without an exit_group the status is that of the first task, whoever
  * is the last (as on Linux). => true when it was the last */
 static bool leave(struct proc *p, struct task *t, int wait_status)
@@ -160,8 +150,9 @@ void __noreturn task_exit(int wait_status)
 	bool last;
 
 	ptrace_event(PTRACE_EVENT_EXIT, (u64)wait_status);
-	clear_tid(t);
+	futex_leave_space(t);
 	last = leave(p, t, wait_status);
+	futex_owner_gone(t, t->pid->nr);
 	struct aspace *as = thread_set_aspace(NULL);
 	if (last)
 		proc_release_vfork(p);

@@ -78,25 +78,32 @@ struct sighand {              /* shared by CLONE_SIGHAND */
 };
 
 /* --- tasks --- */
+enum restart {
+	RESTART_SLEEP,
+	RESTART_POLL,  /* with the same arguments */
+	RESTART_FUTEX, /* with the same arguments */
+};
+
 struct task {
-	struct thread thread;        /* first */
-	struct proc *proc;           /* [I] */
-	struct pid *pid;             /* [I] */
-	struct list link;            /* [proc_lock and signal lock] proc->tasks; either to read */
-	u64 sig_blocked;             /* [signal lock] */
-	u64 sig_waited;              /* [c] what sigtimedwait waits for */
-	u64 sig_saved;               /* [c] mask to restore after sigsuspend, ppoll, pselect */
-	bool sig_restore;            /* [c] sig_saved is to be restored */
-	struct sigqueue sig_pending; /* [signal lock] */
-	stack_t altstack;            /* [c] */
-	uaddr_t clear_child_tid;     /* [c] */
-	uaddr_t set_child_tid;       /* [c] */
-	uaddr_t robust_list;         /* [c] */
-	u64 restart_deadline;        /* [c] of the sleep or poll that restart_syscall goes on with; 0: none */
-	bool restart_poll;           /* [c] it is a poll, with the same arguments */
-	uaddr_t restart_left;        /* [c] where that sleep tells what was left */
-	int resume_signal;           /* [proc_lock] with which its tracer lets it go on */
-	bool stepping;               /* [proc_lock] the trap flag of its frame is its tracer's */
+	struct thread thread;                   /* first */
+	struct proc *proc;                      /* [I] */
+	struct pid *pid;                        /* [I] */
+	struct list link;                       /* [proc_lock and signal lock] proc->tasks; either to read */
+	u64 sig_blocked;                        /* [signal lock] */
+	u64 sig_waited;                         /* [c] what sigtimedwait waits for */
+	u64 sig_saved;                          /* [c] mask to restore after sigsuspend, ppoll, pselect */
+	bool sig_restore;                       /* [c] sig_saved is to be restored */
+	struct sigqueue sig_pending;            /* [signal lock] */
+	stack_t altstack;                       /* [c] */
+	uaddr_t clear_child_tid;                /* [c] */
+	uaddr_t set_child_tid;                  /* [c] */
+	uaddr_t robust_list;                    /* [c] */
+	bool awaited;                           /* [atomic] some wait for a lock of its (futex_owner_gone) */
+	u64 restart_deadline;                   /* [c] of what restart_syscall goes on with; 0: nothing */
+	enum restart restart_what;              /* [c] */
+	uaddr_t restart_left;                   /* [c] where that sleep tells what was left */
+	int resume_signal;                      /* [proc_lock] with which its tracer lets it go on */
+	bool stepping;                          /* [proc_lock] the trap flag of its frame is its tracer's */
 	u64 trap_vector, trap_error, trap_addr; /* [c] of the last exception, for signal frames */
 };
 

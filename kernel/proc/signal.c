@@ -512,9 +512,11 @@ static void restart(struct trapframe *tf, const struct sigaction *handler)
 
 	if ((i64)tf->orig_rax < 0)
 		return;
-	if (result != -ERESTARTSYS && result != -ERESTARTNOHAND && result != -ERESTART_RESTARTBLOCK)
+	if (result != -ERESTARTSYS && result != -ERESTARTNOINTR && result != -ERESTARTNOHAND &&
+	    result != -ERESTART_RESTARTBLOCK)
 		return;
-	if (handler && (result != -ERESTARTSYS || !(handler->sa_flags & SA_RESTART))) {
+	if (handler && result != -ERESTARTNOINTR &&
+	    (result != -ERESTARTSYS || !(handler->sa_flags & SA_RESTART))) {
 		tf->rax = (u64)-EINTR;
 		tf->orig_rax = ~0UL;
 	} else {

@@ -228,7 +228,7 @@ i64 poll_until(uaddr_t fds, u32 nfds, u64 deadline)
 	if (n != -ERESTARTNOHAND || deadline == CLOCK_NEVER)
 		return n;
 	task_current()->restart_deadline = deadline;
-	task_current()->restart_poll = true;
+	task_current()->restart_what = RESTART_POLL;
 	return -ERESTART_RESTARTBLOCK;
 }
 

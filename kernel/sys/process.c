@@ -274,14 +274,6 @@ i64 sys_set_tid_address(uaddr_t tidptr)
 	return sys_gettid();
 }
 
-i64 sys_set_robust_list(uaddr_t head, u64 len)
-{
-	if (len != 24)
-		return -EINVAL;
-	task_current()->robust_list = head;
-	return 0;
-}
-
 #define ARCH_SET_GS 0x1001
 #define ARCH_SET_FS 0x1002
 #define ARCH_GET_FS 0x1003

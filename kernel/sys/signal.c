@@ -3,7 +3,6 @@
 #include "hal/time/clock.h"
 #include "kernel/abi/capability.h"
 #include "kernel/fs/pidfd.h"
-#include "kernel/proc/futex.h"
 #include "kernel/proc/proc.h"
 #include "kernel/sys/path.h"
 #include "kernel/sys/syscall.h"
@@ -319,40 +318,4 @@ i64 sys_rt_tgsigqueueinfo(int tgid, int tid, int sig, uaddr_t user)
 		return -EINVAL;
 	err = sent_info(user, tid, sig, false, &info);
 	return err ? err : send_task(tgid, tid, sig, &info);
-}
-
-/* --- futex --- */
-
-i64 sys_futex(uaddr_t uaddr, int op, u32 val, u64 timeout, uaddr_t uaddr2, u32 val3)
-{
-	bool private = op & FUTEX_PRIVATE_FLAG;
-	int cmd = op & FUTEX_CMD_MASK;
-	u64 deadline = CLOCK_NEVER, ns;
-
-	if ((cmd == FUTEX_WAIT || cmd == FUTEX_WAIT_BITSET) && timeout) {
-		u64 now = op & FUTEX_CLOCK_REALTIME ? clock_real() : clock_mono();
-		int err = timespec_get(UADDR(timeout), &ns);
-
-		if (err)
-			return err;
-		if (cmd == FUTEX_WAIT_BITSET)
-			ns = ns > now ? ns - now : 0; /* absolute */
-		deadline = clock_mono() + ns;
-	}
-	switch (cmd) {
-	case FUTEX_WAIT:
-		return futex_wait(uaddr, val, FUTEX_BITSET_MATCH_ANY, private, deadline);
-	case FUTEX_WAIT_BITSET:
-		return futex_wait(uaddr, val, val3, private, deadline);
-	case FUTEX_WAKE:
-		return futex_wake(uaddr, val, FUTEX_BITSET_MATCH_ANY, private);
-	case FUTEX_WAKE_BITSET:
-		return futex_wake(uaddr, val, val3, private);
-	case FUTEX_REQUEUE:
-		return futex_requeue(uaddr, uaddr2, val, (u32)timeout, private, false, 0);
-	case FUTEX_CMP_REQUEUE:
-		return futex_requeue(uaddr, uaddr2, val, (u32)timeout, private, true, val3);
-	default:
-		return -ENOSYS;
-	}
 }

@@ -4,6 +4,7 @@
 #include "kernel/abi/capability.h"
 #include "kernel/fs/timerfd.h"
 #include "kernel/proc/proc.h"
+#include "kernel/sys/futex.h"
 #include "kernel/sys/poll.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/sys/usertime.h"
@@ -169,7 +170,7 @@ static i64 sleep_relative(u64 deadline, uaddr_t rem)
 			return -EFAULT;
 	}
 	t->restart_deadline = deadline;
-	t->restart_poll = false;
+	t->restart_what = RESTART_SLEEP;
 	t->restart_left = rem;
 	return -ERESTART_RESTARTBLOCK;
 }
@@ -213,9 +214,16 @@ i64 sys_restart_syscall(void)
 	u64 deadline = t->restart_deadline;
 
 	t->restart_deadline = 0;
-	if (deadline && t->restart_poll)
+	if (!deadline)
+		return -EINTR;
+	switch (t->restart_what) {
+	case RESTART_POLL:
 		return poll_until(UADDR(task_frame(t)->rdi), (u32)task_frame(t)->rsi, deadline);
-	return deadline ? sleep_relative(deadline, t->restart_left) : -EINTR;
+	case RESTART_FUTEX:
+		return futex_restart(task_frame(t), deadline);
+	default:
+		return sleep_relative(deadline, t->restart_left);
+	}
 }
 
 /* --- interval timers --- */
