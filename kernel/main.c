@@ -22,6 +22,7 @@
 #include "kernel/initrd.h"
 #include "kernel/proc/proc.h"
 #include "kernel/proc/vdso.h"
+#include "kernel/sys/memory.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/system.h"
 #include "kernel/tty/tty.h"
@@ -105,7 +106,7 @@ void __noreturn kernel_main(const struct bootinfo *bi)
 	frame_init(&boot);
 	kmem_init();
 	kva_init();
-	aspace_init(file_get, file_put);
+	aspace_init(file_get, file_put, memory_limit);
 	keep_symbols();
 	read_switches();
 

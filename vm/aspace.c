@@ -1,4 +1,5 @@
-/* Regions: finding, placing, splitting, merging. What a touch of one does is in fault.c. */
+/* Address spaces: what the calls of the mmap family do with the regions (region.c) and the tables (pmap.c). What a
+ * touch of a region does is in fault.c. */
 #include "vm/aspace.h"
 #include "hal/base/assert.h"
 #include "hal/base/atomic.h"
@@ -10,19 +11,17 @@
 #include "vm/kmem.h"
 #include "vm/region.h"
 
-#define REGIONS_MAX 65530 /* of one space, as Linux's vm.max_map_count */
-
 bool aspace_randomize = true, aspace_allow_wx;
+u64 (*aspace_limit)(enum aspace_limit which);
 
-static struct kmem_cache *aspace_cache, *region_cache;
-static void (*file_get)(struct file *), (*file_put)(struct file *); /* [I] */
+static struct kmem_cache *aspace_cache;
 
-void aspace_init(void (*get)(struct file *), void (*put)(struct file *))
+void aspace_init(void (*file_get)(struct file *), void (*file_put)(struct file *),
+                 u64 (*limit)(enum aspace_limit which))
 {
-	file_get = get;
-	file_put = put;
+	aspace_limit = limit;
 	aspace_cache = kmem_cache_create("aspace", sizeof(struct aspace), 16);
-	region_cache = kmem_cache_create("region", sizeof(struct region), 16);
+	regions_init(file_get, file_put);
 	object_init();
 }
 
@@ -36,139 +35,17 @@ u64 aspace_random(u32 bits)
 	return (r & (BIT(bits) - 1)) << PAGE_SHIFT;
 }
 
-/* --- regions --- */
-
-static bool region_less(const struct tree_node *a, const struct tree_node *b)
-{
-	return tree_entry(a, struct region, node)->start < tree_entry(b, struct region, node)->start;
-}
-
-static struct region *region_at(struct tree_node *n)
-{
-	return n ? tree_entry(n, struct region, node) : NULL;
-}
-
-struct region *region_next(struct region *r)
-{
-	return region_at(tree_next(&r->node));
-}
-
-static struct region *region_prev(struct region *r)
-{
-	return region_at(tree_prev(&r->node));
-}
-
-struct region *region_find(struct aspace *as, vaddr_t addr)
-{
-	struct tree_node *n = as->regions.root;
-	struct region *best = NULL;
-
-	while (n) {
-		struct region *r = tree_entry(n, struct region, node);
-
-		if (r->end > addr) {
-			best = r;
-			n = n->left;
-		} else {
-			n = n->right;
-		}
-	}
-	return best;
-}
-
-/* region_new: a copy of MODEL with references of its own. */
-static struct region *region_new(const struct region *model)
-{
-	struct region *r = kmem_cache_alloc(region_cache);
-
-	if (!r)
-		return NULL;
-	*r = *model;
-	if (r->object)
-		object_get(r->object);
-	if (r->file)
-		file_get(r->file);
-	return r;
-}
-
-/* regions_free: not with the lock held: putting a file may sleep. */
-static void regions_free(struct region *dead)
-{
-	while (dead) {
-		struct region *next = dead->next_dead;
-
-		if (dead->object)
-			object_put(dead->object);
-		if (dead->file)
-			file_put(dead->file);
-		if (!sabotage(region_leak) || dead->start >> PAGE_SHIFT & 7)
-			kmem_cache_free(region_cache, dead);
-		dead = next;
-	}
-}
-
-static void region_link(struct aspace *as, struct region *r)
-{
-	tree_insert(&as->regions, &r->node, region_less);
-	r->aspace = as;
-	if (r->object) {
-		WITH_LOCK (&r->object->lock)
-			list_push_back(&r->object->regions, &r->object_link);
-	}
-	as->region_count++;
-	as->size += r->end - r->start;
-}
-
-/* region_kill: R shows its object no more, and goes to DEAD; it is still in the tree. */
-static void region_kill(struct region *r, struct region **dead)
-{
-	if (r->object) {
-		WITH_LOCK (&r->object->lock)
-			list_remove(&r->object_link);
-	}
-	r->next_dead = *dead;
-	*dead = r;
-}
-
-static void region_unlink(struct aspace *as, struct region *r, struct region **dead)
-{
-	tree_remove(&as->regions, &r->node);
-	as->region_count--;
-	as->size -= r->end - r->start;
-	region_kill(r, dead);
-}
-
-/* region_split: make ADDR a border between regions. => 0 or -ENOMEM */
-static int region_split(struct aspace *as, vaddr_t addr)
-{
-	struct region *r = region_find(as, addr), *high;
-
-	if (!r || r->start >= addr)
-		return 0;
-	high = as->region_count < REGIONS_MAX ? region_new(r) : NULL;
-	if (!high)
-		return -ENOMEM;
-	high->start = addr;
-	high->offset += addr - r->start;
-	as->size -= r->end - addr;
-	r->end = addr;
-	region_link(as, high);
-	return 0;
-}
-
 /* space_truncate: unmap what AS shows of O behind SIZE. */
 static void space_truncate(struct aspace *as, const struct vmobject *o, u64 size)
 {
 	u64 keep = ALIGN_UP(size, PAGE_SIZE);
 
 	WITH_LOCK (&as->lock) {
-		for (struct region *r = region_at(as->regions.first); r; r = region_next(r)) {
+		for (struct region *r = region_first(as); r; r = region_next(r)) {
 			u64 shown = keep > r->offset ? keep - r->offset : 0;
 
-			/* Without memory for a table of its own the space goes on showing the page, which is its to keep. */
-			if (r->object == o && shown < r->end - r->start &&
-			    pmap_own_edges(&as->pmap, r->start + shown, r->end) == 0)
-				pmap_remove(&as->pmap, r->start + shown, r->end);
+			if (r->object == o && shown < r->end - r->start)
+				pmap_truncate(&as->pmap, r->start + shown, r->end);
 		}
 	}
 }
@@ -208,66 +85,6 @@ void regions_truncate(struct vmobject *o, u64 size)
 	}
 }
 
-static bool region_joins(const struct region *a, const struct region *b)
-{
-	return a->end == b->start && a->prot == b->prot && a->max_prot == b->max_prot &&
-	       a->flags == b->flags && a->object == b->object && a->file == b->file &&
-	       (!a->object || a->offset + (a->end - a->start) == b->offset);
-}
-
-/* region_merge: A3 for R and its neighbours. */
-static void region_merge(struct aspace *as, struct region *r, struct region **dead)
-{
-	struct region *prev = region_prev(r), *next = region_next(r);
-
-	if (next && region_joins(r, next)) {
-		vaddr_t end = next->end;
-
-		region_unlink(as, next, dead);
-		as->size += end - r->end;
-		r->end = end;
-	}
-	if (prev && region_joins(prev, r)) {
-		vaddr_t end = r->end;
-
-		region_unlink(as, r, dead);
-		as->size += end - prev->end;
-		prev->end = end;
-	}
-}
-
-static bool range_free(struct aspace *as, vaddr_t start, vaddr_t end)
-{
-	struct region *r = region_find(as, start);
-
-	return start >= USER_MIN && start < end && end <= USER_MAX && (!r || r->start >= end);
-}
-
-/* The lowest address that a region at R blocks: the stack keeps room to grow. */
-static vaddr_t region_floor(struct aspace *as, const struct region *r)
-{
-	if (!(r->flags & REGION_STACK))
-		return r->start;
-	vaddr_t floor = as->stack_top - MIN(as->stack_limit, as->stack_top - USER_MIN) - PAGE_SIZE;
-	return MIN(floor, r->start);
-}
-
-/* place_find: the highest gap of LEN bytes below mmap_base. => 0 when there is none */
-static vaddr_t place_find(struct aspace *as, u64 len)
-{
-	vaddr_t top = as->mmap_base;
-	struct region *above = region_find(as, top);
-	struct region *r = above ? region_prev(above) : region_at(tree_last(&as->regions));
-
-	if (above)
-		top = MIN(top, region_floor(as, above));
-	while (r && r->end + len > top) {
-		top = MIN(top, region_floor(as, r));
-		r = region_prev(r);
-	}
-	return top >= USER_MIN + len ? top - len : 0;
-}
-
 /* --- spaces --- */
 
 int aspace_create(struct aspace **ret)
@@ -298,7 +115,7 @@ void aspace_put(struct aspace *as)
 	if (!ref_put(&as->refs))
 		return;
 	WITH_LOCK (&as->lock) {
-		for (struct region *r = region_at(as->regions.first); r; r = region_next(r)) {
+		for (struct region *r = region_first(as); r; r = region_next(r)) {
 			pmap_remove_tables(&as->pmap, r->start, r->end);
 			region_kill(r, &dead); /* the tree goes as a whole */
 		}
@@ -308,39 +125,56 @@ void aspace_put(struct aspace *as)
 	kmem_cache_free(aspace_cache, as);
 }
 
-/* border_heal: A3 for the regions on both sides of ADDR. */
-static void border_heal(struct aspace *as, vaddr_t addr, struct region **dead)
+int range_split(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end, struct region **ret_first,
+                struct region **dead)
 {
-	struct region *r = region_find(as, addr);
+	struct region *first = r, *last, *high;
 
-	if (r && r->start == addr)
-		region_merge(as, r, dead);
-}
-
-/* range_split: [start, end) gets borders, and OWN makes its tables changeable. => 0; or -ENOMEM, and nothing is changed
- */
-static int range_split(struct aspace *as, vaddr_t start, vaddr_t end,
-                       int (*own)(struct pmap *pm, vaddr_t start, vaddr_t end), struct region **dead)
-{
-	if (region_split(as, start) == 0 && region_split(as, end) == 0 && own(&as->pmap, start, end) == 0)
-		return 0;
-	border_heal(as, start, dead);
-	border_heal(as, end, dead);
-	return -ENOMEM;
-}
-
-/* unmap_range: take out all of [start, end). Lock held. => 0 or -ENOMEM, then nothing is unmapped */
-static int unmap_range(struct aspace *as, vaddr_t start, vaddr_t end, struct region **dead)
-{
-	struct region *r, *next;
-
-	if (range_split(as, start, end, pmap_own_edges, dead) < 0)
+	if (r->start < start && region_split(as, r, start, &first) < 0)
 		return -ENOMEM;
-	pmap_remove(&as->pmap, start, end);
-	for (r = region_find(as, start); r && r->start < end; r = next) {
+	for (last = first; last->end < end;)
+		last = region_next(last);
+	if (last->end > end && region_split(as, last, end, &high) < 0) {
+		regions_merge(as, first, start, dead);
+		return -ENOMEM;
+	}
+	*ret_first = first;
+	return 0;
+}
+
+int unmap_prepare(struct aspace *as, vaddr_t start, vaddr_t end)
+{
+	struct region *r = region_find(as, start), *high;
+
+	if (pmap_own_edges(&as->pmap, start, end) < 0)
+		return -ENOMEM;
+	return r && r->start < start && r->end > end ? region_split(as, r, end, &high) : 0;
+}
+
+void regions_cut(struct aspace *as, vaddr_t start, vaddr_t end, struct region **dead)
+{
+	struct region *r = region_find(as, start), *next;
+
+	if (r && r->start < start) {
+		region_resize(as, r, r->start, start);
+		r = region_next(r);
+	}
+	for (; r && r->end <= end; r = next) {
 		next = region_next(r);
 		region_unlink(as, r, dead);
 	}
+	if (r && r->start < end)
+		region_resize(as, r, end, r->end);
+}
+
+int unmap_range(struct aspace *as, vaddr_t start, vaddr_t end, struct region **dead)
+{
+	int err = unmap_prepare(as, start, end);
+
+	if (err)
+		return err;
+	pmap_remove(&as->pmap, start, end);
+	regions_cut(as, start, end, dead);
 	return 0;
 }
 
@@ -354,26 +188,98 @@ static bool address_ok(vaddr_t addr, u64 len)
 	return !(addr & PAGE_MASK) && addr >= USER_MIN && addr <= USER_MAX && len <= USER_MAX - addr;
 }
 
+vaddr_t place_choose(struct aspace *as, vaddr_t hint, u64 len)
+{
+	vaddr_t place;
+
+	hint = ALIGN_DOWN(hint, PAGE_SIZE);
+	if (hint && address_ok(hint, len) && range_free(as, hint, hint + len))
+		return hint;
+	place = place_find(as, USER_MIN, as->mmap_base, len);
+	return place ? place : place_find(as, as->mmap_base, USER_MAX, len);
+}
+
 /* map_place: where the request goes. Lock held. => 0 and the address, or an error; nothing is changed */
 static int map_place(struct aspace *as, const struct map_request *req, vaddr_t *ret_addr)
 {
-	vaddr_t hint = ALIGN_DOWN(req->addr, PAGE_SIZE);
-
 	if (req->fixed) {
 		if (req->addr & PAGE_MASK)
 			return -EINVAL;
 		if (!address_ok(req->addr, req->len))
 			return req->addr < USER_MIN ? -EPERM : -ENOMEM;
 		*ret_addr = req->addr;
-		return req->noreplace && !range_free(as, req->addr, req->addr + req->len) ? -EEXIST : 0;
+		return req->noreplace && !range_empty(as, req->addr, req->addr + req->len) ? -EEXIST : 0;
 	}
-	if (req->len > USER_MAX)
-		return -ENOMEM;
-	if (hint && address_ok(hint, req->len) && range_free(as, hint, hint + req->len))
-		*ret_addr = hint;
-	else
-		*ret_addr = place_find(as, req->len);
+	*ret_addr = req->len <= USER_MAX ? place_choose(as, req->addr, req->len) : 0;
 	return *ret_addr ? 0 : -ENOMEM;
+}
+
+/* bytes_mapped: how much of [start, end) is mapped. */
+static u64 bytes_mapped(struct aspace *as, vaddr_t start, vaddr_t end)
+{
+	u64 n = 0;
+
+	for (struct region *r = region_find(as, start); r && r->start < end; r = region_next(r))
+		n += MIN(r->end, end) - MAX(r->start, start);
+	return n;
+}
+
+bool size_allowed(struct aspace *as, u64 more, vaddr_t start, vaddr_t end)
+{
+	u64 limit = aspace_limit(ASPACE_LIMIT_SIZE), size = as->size + more;
+
+	return size <= limit || sabotage(size_limit) || size - bytes_mapped(as, start, end) <= limit;
+}
+
+bool lock_allowed(struct aspace *as, u64 more)
+{
+	return as->locked + more <= aspace_limit(ASPACE_LIMIT_LOCKED) || sabotage(lock_limit);
+}
+
+/* map_fixed: MODEL takes its place from what is there. */
+static int map_fixed(struct aspace *as, const struct region *model, struct region **dead)
+{
+	struct region *r = region_new(model);
+	int err = r ? unmap_range(as, r->start, r->end, dead) : -ENOMEM;
+
+	if (err) {
+		if (r) {
+			r->next_dead = *dead;
+			*dead = r;
+		}
+		return err;
+	}
+	region_link(as, r);
+	regions_merge(as, r, r->end, dead);
+	return 0;
+}
+
+/* map_free: MODEL's place is free. */
+static int map_free(struct aspace *as, const struct region *model, struct region **dead)
+{
+	struct region *r;
+
+	if (region_absorb(as, model, dead))
+		return 0;
+	r = region_new(model);
+	if (!r)
+		return -ENOMEM;
+	region_link(as, r);
+	return 0;
+}
+
+/* map_check: all but the memory for a region. => 0 and the whole of MODEL; nothing is changed */
+static int map_check(struct aspace *as, const struct map_request *req, struct region *model)
+{
+	int err = as->region_count < REGIONS_MAX ? map_place(as, req, &model->start) : -ENOMEM;
+
+	if (err)
+		return err;
+	model->end = model->start + req->len;
+	model->flags |= as->lock_future;
+	if ((model->flags & REGION_LOCKED) && !lock_allowed(as, req->len))
+		return -EAGAIN;
+	return size_allowed(as, req->len, model->start, model->end) ? 0 : -ENOMEM;
 }
 
 int aspace_map(struct aspace *as, const struct map_request *req, vaddr_t *ret_addr)
@@ -386,33 +292,24 @@ int aspace_map(struct aspace *as, const struct map_request *req, vaddr_t *ret_ad
 	        .offset = req->offset,
 	        .file = req->file,
 	};
-	struct region *r, *dead = NULL;
-	int err;
+	struct region *dead = NULL;
+	int err = 0;
 
 	assert(req->len && !(req->len & PAGE_MASK));
 	if (!prot_allowed(req->prot) || (req->prot & ~req->max_prot))
 		return -EACCES;
-	if (read_once(as->region_count) >= REGIONS_MAX)
-		return -ENOMEM;
-	r = region_new(&model);
-	if (!r)
-		return -ENOMEM;
 	WITH_LOCK (&as->lock) {
-		err = map_place(as, req, &r->start);
-		if (!err && req->fixed)
-			err = unmap_range(as, r->start, r->start + req->len, &dead);
-		if (err) {
-			r->next_dead = dead;
-			dead = r;
-			break;
-		}
-		r->end = r->start + req->len;
-		*ret_addr = r->start;
-		region_link(as, r);
-		region_merge(as, r, &dead);
+		err = map_check(as, req, &model);
+		if (!err)
+			err = req->fixed ? map_fixed(as, &model, &dead) : map_free(as, &model, &dead);
 	}
 	regions_free(dead);
-	return err;
+	if (err)
+		return err;
+	*ret_addr = model.start;
+	if (unlikely(req->populate || (model.flags & REGION_LOCKED)))
+		aspace_populate(as, model.start, model.end);
+	return 0;
 }
 
 int aspace_unmap(struct aspace *as, vaddr_t addr, u64 len)
@@ -428,26 +325,49 @@ int aspace_unmap(struct aspace *as, vaddr_t addr, u64 len)
 	return err;
 }
 
-/* protect_check: may all of [addr, end) become PROT? Lock held. */
-static int protect_check(struct aspace *as, vaddr_t addr, vaddr_t end, u32 prot)
+int range_reach(struct region *r, vaddr_t start, vaddr_t end, u32 prot, vaddr_t *ret_stop)
 {
-	struct region *r = region_find(as, addr);
+	vaddr_t at = start;
+	int err = 0;
 
-	for (vaddr_t at = addr; at < end; at = r->end, r = region_next(r)) {
+	for (; at < end && !err; r = region_next(r)) {
 		if (!r || r->start > at)
-			return -ENOMEM;
-		if (prot & ~r->max_prot)
-			return -EACCES;
+			err = -ENOMEM;
+		else if (prot & ~r->max_prot)
+			err = -EACCES;
+		else
+			at = MIN(r->end, end);
+		if (err)
+			break;
 	}
-	return 0;
+	*ret_stop = at;
+	return err;
+}
+
+/* regions_protect: the regions of [start, end), the first of which is R, get PROT. => whether pages that are to be in
+ * memory can be made writable now */
+static bool regions_protect(struct aspace *as, struct region *r, vaddr_t end, u32 prot)
+{
+	bool populate = false;
+
+	for (; r && r->start < end; r = region_next(r)) {
+		if (r->prot == prot)
+			continue;
+		populate |= (r->flags & REGION_LOCKED) && (prot & ~r->prot);
+		r->prot = prot;
+		pmap_protect(&as->pmap, r->start, r->end, prot, r->flags & REGION_SHARED);
+	}
+	return populate;
 }
 
 int aspace_protect(struct aspace *as, vaddr_t addr, u64 len, u32 prot)
 {
-	struct region *dead = NULL, *r, *next;
+	struct region *dead = NULL, *r;
+	bool populate = false;
+	vaddr_t stop = addr;
 	int err = 0;
 
-	if ((addr & PAGE_MASK))
+	if (addr & PAGE_MASK)
 		return -EINVAL;
 	if (addr > USER_MAX || len > USER_MAX - addr)
 		return -ENOMEM;
@@ -457,33 +377,41 @@ int aspace_protect(struct aspace *as, vaddr_t addr, u64 len, u32 prot)
 		return -EACCES;
 	vaddr_t end = ALIGN_UP(addr + len, PAGE_SIZE);
 	WITH_LOCK (&as->lock) {
-		err = protect_check(as, addr, end, prot);
-		if (!err)
-			err = range_split(as, addr, end, pmap_own, &dead);
-		if (err)
+		r = region_find(as, addr);
+		err = range_reach(r, addr, end, prot, &stop);
+		if (stop == addr)
 			break;
-		for (r = region_find(as, addr); r && r->start < end; r = next) {
-			next = region_next(r);
-			if (r->prot == prot)
-				continue;
-			r->prot = prot;
-			pmap_protect(&as->pmap, r->start, r->end, prot, r->flags & REGION_SHARED);
+		if (pmap_own(&as->pmap, addr, stop) < 0 || range_split(as, r, addr, stop, &r, &dead) < 0) {
+			err = -ENOMEM;
+			break;
 		}
-		for (r = region_find(as, addr); r && r->start <= end;) {
-			vaddr_t past = r->end;
-
-			region_merge(as, r, &dead);
-			r = region_find(as, past);
-		}
+		populate = regions_protect(as, r, stop, prot);
+		regions_merge(as, r, stop, &dead);
 	}
 	regions_free(dead);
+	if (unlikely(populate))
+		aspace_populate(as, addr, stop);
 	return err;
+}
+
+/* break_grow => whether the break may go from OLD_END to NEW_END, which then is mapped. Lock held. */
+static bool break_grow(struct aspace *as, vaddr_t old_end, vaddr_t new_end, struct region **dead)
+{
+	struct region model = {.start = old_end,
+	                       .end = new_end,
+	                       .prot = VM_READ | VM_WRITE,
+	                       .max_prot = VM_READ | VM_WRITE | VM_EXEC,
+	                       .flags = REGION_HEAP | as->lock_future};
+	u64 more = new_end - old_end;
+
+	return range_free(as, old_end, new_end + PAGE_SIZE) && size_allowed(as, more, 0, 0) &&
+	       (!as->lock_future || lock_allowed(as, more)) && map_free(as, &model, dead) == 0;
 }
 
 vaddr_t aspace_brk(struct aspace *as, vaddr_t want)
 {
 	struct region *dead = NULL;
-	vaddr_t result = 0;
+	vaddr_t result = 0, grown_from = 0;
 
 	WITH_LOCK (&as->lock) {
 		vaddr_t old_end = ALIGN_UP(as->brk, PAGE_SIZE), new_end = ALIGN_UP(want, PAGE_SIZE);
@@ -495,102 +423,55 @@ vaddr_t aspace_brk(struct aspace *as, vaddr_t want)
 			if (unmap_range(as, new_end, old_end, &dead) < 0)
 				break;
 		} else if (new_end > old_end) {
-			struct region model = {.start = old_end,
-			                       .end = new_end,
-			                       .prot = VM_READ | VM_WRITE,
-			                       .max_prot = VM_READ | VM_WRITE | VM_EXEC,
-			                       .flags = REGION_HEAP};
-			struct region *r;
-
-			if (!range_free(as, old_end, new_end + PAGE_SIZE) || !(r = region_new(&model)))
+			if (!break_grow(as, old_end, new_end, &dead))
 				break;
-			region_link(as, r);
-			region_merge(as, r, &dead);
+			grown_from = as->lock_future ? old_end : 0;
 		}
 		result = as->brk = want;
 	}
 	regions_free(dead);
+	if (unlikely(grown_from))
+		aspace_populate(as, grown_from, ALIGN_UP(want, PAGE_SIZE));
 	return result;
 }
 
-/* remap_move: the mapping of R's [addr, addr+old_len) goes to TO and is NEW_LEN long there. Lock held. */
-static int remap_move(struct aspace *as, struct region *r, vaddr_t addr, u64 old_len, vaddr_t to, u64 new_len,
-                      struct region **dead)
+int aspace_discard(struct aspace *as, vaddr_t addr, u64 len, bool anonymous)
 {
-	struct region model = *r, *moved;
-
-	model.start = to;
-	model.end = to + new_len;
-	model.offset += addr - r->start;
-	moved = region_new(&model);
-	if (!moved)
-		return -ENOMEM;
-	int err = range_split(as, addr, addr + old_len, pmap_own_edges, dead);
-	if (!err && pmap_move(&as->pmap, addr, to, MIN(old_len, new_len)) < 0) {
-		border_heal(as, addr, dead);
-		border_heal(as, addr + old_len, dead);
-		err = -ENOMEM;
-	}
-	if (err) {
-		moved->next_dead = *dead;
-		*dead = moved;
-		return err;
-	}
-	unmap_range(as, addr, addr + old_len, dead); /* borders and tables are there: cannot fail */
-	region_link(as, moved);
-	region_merge(as, moved, dead);
-	return 0;
-}
-
-int aspace_remap(struct aspace *as, vaddr_t addr, u64 old_len, u64 new_len, bool may_move, vaddr_t fixed_to,
-                 vaddr_t *ret_addr)
-{
-	struct region *dead = NULL;
+	vaddr_t end = addr + len, stop = end, at = addr;
 	int err = 0;
 
 	WITH_LOCK (&as->lock) {
-		struct region *r = region_find(as, addr);
-
-		if (!r || r->start > addr || r->end - addr < old_len) {
-			err = -EFAULT;
-			break;
+		for (struct region *r = region_find(as, addr); r && r->start < end; r = region_next(r)) {
+			if ((r->flags & (REGION_LOCKED | REGION_SPECIAL)) || (anonymous && r->object)) {
+				stop = MAX(r->start, addr);
+				err = -EINVAL;
+				break;
+			}
+			err = r->start > at ? -ENOMEM : err; /* a hole: told of, but no hindrance */
+			at = r->end;
 		}
-		*ret_addr = addr;
-		if (fixed_to) {
-			err = unmap_range(as, fixed_to, fixed_to + new_len, &dead);
-			r = err ? NULL : region_find(as, addr);
-			if (r)
-				err = remap_move(as, r, addr, old_len, fixed_to, new_len, &dead);
-			*ret_addr = fixed_to;
-		} else if (new_len <= old_len) {
-			if (new_len < old_len)
-				err = unmap_range(as, addr + new_len, addr + old_len, &dead);
-		} else if (r->end == addr + old_len && range_free(as, r->end, addr + new_len)) {
-			as->size += new_len - old_len;
-			r->end = addr + new_len;
-			region_merge(as, r, &dead);
-		} else {
-			vaddr_t to = may_move ? place_find(as, new_len) : 0;
-
-			err = to ? remap_move(as, r, addr, old_len, to, new_len, &dead) : -ENOMEM;
-			*ret_addr = to;
-		}
+		if (at < stop)
+			err = -ENOMEM;
+		if (pmap_own_edges(&as->pmap, addr, stop) < 0)
+			err = -ENOMEM;
+		else
+			pmap_remove(&as->pmap, addr, stop);
 	}
-	regions_free(dead);
 	return err;
 }
 
-int aspace_discard(struct aspace *as, vaddr_t addr, u64 len)
+int aspace_mapped(struct aspace *as, vaddr_t addr, u64 len, u32 avoid)
 {
-	vaddr_t end = addr + len;
-	int err = -ENOMEM;
+	vaddr_t end = addr + len, stop;
+	int err = 0;
 
 	WITH_LOCK (&as->lock) {
-		if (pmap_own_edges(&as->pmap, addr, end) < 0)
-			break;
-		pmap_remove(&as->pmap, addr, end);
-		err = protect_check(as, addr, end,
-		                    0); /* holes are told of, but what is mapped is discarded */
+		struct region *first = region_find(as, addr);
+
+		err = range_reach(first, addr, end, 0, &stop);
+		for (struct region *r = first; r && r->start < end; r = region_next(r))
+			if (r->flags & avoid)
+				err = -EBUSY;
 	}
 	return err;
 }
@@ -616,36 +497,34 @@ int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present)
 	return err;
 }
 
-static int fork_regions(struct aspace *from, struct aspace *to)
+static int fork_regions(struct aspace *from, struct aspace *to, struct region **dead)
 {
-	for (struct region *r = region_at(from->regions.first); r; r = region_next(r)) {
-		struct region *copy = region_new(r);
+	int err = regions_copy(to, from);
 
-		if (!copy)
-			return -ENOMEM;
-		region_link(to, copy);
-		/* Shared pages are found again in their object, at a touch. */
-		if (!(r->flags & REGION_SHARED) &&
-		    pmap_fork(&to->pmap, &from->pmap, r->start, r->end, true) < 0)
-			return -ENOMEM;
-	}
-	return 0;
+	if (!err && from->locked) /* what only mlock kept apart */
+		regions_merge(to, region_first(to), USER_MAX, dead);
+
+	/* Shared pages are found again in their object, at a touch. */
+	for (struct region *r = region_first(from); r && !err; r = region_next(r))
+		if (!(r->flags & REGION_SHARED))
+			err = pmap_fork(&to->pmap, &from->pmap, r->start, r->end, true);
+	return err;
 }
 
 int aspace_fork(struct aspace *as, struct aspace **ret)
 {
 	struct aspace *child;
+	struct region *dead = NULL;
 	int err = aspace_create(&child);
 
 	if (err)
 		return err;
 	WITH_LOCK (&as->lock) {
-		err = fork_regions(as, child);
+		err = fork_regions(as, child, &dead);
 		child->brk_start = as->brk_start;
 		child->brk = as->brk;
 		child->mmap_base = as->mmap_base;
 		child->stack_top = as->stack_top;
-		child->stack_limit = as->stack_limit;
 		child->arg_start = as->arg_start;
 		child->arg_end = as->arg_end;
 		child->env_start = as->env_start;
@@ -653,6 +532,7 @@ int aspace_fork(struct aspace *as, struct aspace **ret)
 		child->code_start = as->code_start;
 		child->code_end = as->code_end;
 	}
+	regions_free(dead);
 	if (err)
 		aspace_put(child);
 	else
@@ -676,14 +556,9 @@ bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa)
 void aspace_for_each(struct aspace *as, bool (*fn)(const struct region *r, void *arg), void *arg)
 {
 	WITH_LOCK (&as->lock) {
-		for (struct region *r = region_at(as->regions.first); r && fn(r, arg); r = region_next(r))
+		for (struct region *r = region_first(as); r && fn(r, arg); r = region_next(r))
 			;
 	}
-}
-
-u64 aspace_regions(void)
-{
-	return kmem_cache_used(region_cache);
 }
 
 u64 aspace_resident(struct aspace *as)
@@ -691,7 +566,7 @@ u64 aspace_resident(struct aspace *as)
 	u64 n = 0;
 
 	WITH_LOCK (&as->lock) {
-		for (struct region *r = region_at(as->regions.first); r; r = region_next(r))
+		for (struct region *r = region_first(as); r; r = region_next(r))
 			n += pmap_resident(&as->pmap, r->start, r->end);
 	}
 	return n;

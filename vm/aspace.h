@@ -22,14 +22,20 @@ enum region_flags {
 	REGION_NORESERVE = 8,
 	REGION_VDSO = 16, /* the vDSO's code */
 	REGION_VVAR = 32, /* its data */
+	REGION_SPECIAL = REGION_VDSO | REGION_VVAR,
+	REGION_LOCKED = 64,   /* mlock: what may be touched is in memory already */
+	REGION_ONFAULT = 128, /* with it: but only once it was touched */
+	REGION_LOCK_FLAGS = REGION_LOCKED | REGION_ONFAULT,
 };
 
 struct region {
 	struct tree_node node;    /* [a] by start */
+	u64 gap;                  /* [a] bytes free before it */
+	u64 tree_gap;             /* [a] the largest gap of the tree below node, it included */
 	vaddr_t start, end;       /* [a] */
 	u32 prot;                 /* [a] VM_READ | VM_WRITE | VM_EXEC */
 	u32 max_prot;             /* [I] what mprotect may grant (a read-only shared file: no VM_WRITE) */
-	u32 flags;                /* [I] REGION_* */
+	u32 flags;                /* [a] REGION_*; mlock changes two of them */
 	struct vmobject *object;  /* [I] NULL: anonymous private */
 	u64 offset;               /* [a] bytes into the object that start maps to */
 	struct file *file;        /* [I] a counted reference, or NULL */
@@ -43,20 +49,29 @@ struct aspace {
 	u32 refs;               /* [atomic] */
 	struct spinlock lock;   /* RANK_ASPACE; "a" above */
 	struct tree regions;    /* [a] */
+	struct region *recent;  /* [a] where the last fault was, or NULL */
 	struct pmap pmap;       /* [a] */
 	u64 size;               /* [a] bytes mapped, for RLIMIT_AS and /proc */
+	u64 locked;             /* [a] of these, in regions with REGION_LOCKED */
+	u32 lock_future;        /* [a] REGION_LOCK_FLAGS that every new region gets */
 	u32 region_count;       /* [a] */
 	u64 truncate_stamp;     /* [atomic] of the last walk by regions_truncate that saw it */
 	vaddr_t brk_start, brk; /* [a] */
 	vaddr_t mmap_base;      /* [I] mmap goes downwards from here */
 	vaddr_t stack_top;      /* [I] */
-	u64 stack_limit;        /* [I] bytes that the stack may grow to */
 	/* for /proc/PID/{cmdline,environ,stat} [I] after exec */
 	vaddr_t arg_start, arg_end, env_start, env_end, code_start, code_end;
 };
 
-/* aspace_init: FILE_GET and FILE_PUT count references to region->file, which vm never looks into. */
-void aspace_init(void (*file_get)(struct file *), void (*file_put)(struct file *));
+/* aspace_init: FILE_GET and FILE_PUT count references to region->file, which vm never looks into. LIMIT tells what the
+ * running process may have at most, in bytes; it is called with a space's lock held. */
+enum aspace_limit {
+	ASPACE_LIMIT_SIZE,
+	ASPACE_LIMIT_STACK,
+	ASPACE_LIMIT_LOCKED,
+};
+void aspace_init(void (*file_get)(struct file *), void (*file_put)(struct file *),
+                 u64 (*limit)(enum aspace_limit which));
 
 int aspace_create(struct aspace **ret);
 void aspace_get(struct aspace *as);
@@ -69,23 +84,52 @@ struct map_request {
 	u32 flags;               /* REGION_* */
 	bool fixed;              /* replaces what is there */
 	bool noreplace;          /* with fixed: -EEXIST when something is there */
+	bool populate;           /* its pages are to be in memory at once, as far as there is room */
 	struct vmobject *object; /* a reference is taken on success */
 	u64 offset;
 	struct file *file; /* a reference is taken on success */
 };
 
-/* aspace_map => 0 and the address; -ENOMEM, -EINVAL, -EEXIST, -EACCES (writable and executable at once) */
+/* aspace_map => 0 and the address; -ENOMEM, -EINVAL, -EEXIST, -EACCES (writable and executable at once), -EAGAIN (it
+ * would be locked, and too much is) */
 int aspace_map(struct aspace *as, const struct map_request *req, vaddr_t *ret_addr);
 int aspace_unmap(struct aspace *as, vaddr_t addr, u64 len);
-/* aspace_protect => 0; -ENOMEM (a hole in the range: what lies before it stays as it was); -EACCES; -EINVAL
- */
+/* aspace_protect => 0; -EINVAL; -ENOMEM (a hole) or -EACCES: what lies before the place that is in the way is changed,
+ * as on Linux */
 int aspace_protect(struct aspace *as, vaddr_t addr, u64 len, u32 prot);
 /* aspace_brk => the break after the call (the old one when it could not be moved) */
 vaddr_t aspace_brk(struct aspace *as, vaddr_t want);
-int aspace_remap(struct aspace *as, vaddr_t addr, u64 old_len, u64 new_len, bool may_move, vaddr_t fixed_to,
-                 vaddr_t *ret_addr);
-/* aspace_discard: MADV_DONTNEED: drop private pages; the next touch finds zeroes or the file. */
-int aspace_discard(struct aspace *as, vaddr_t addr, u64 len);
+
+/* aspace_remap: mremap(2). Lengths are page-aligned, and only OLD_LEN may be 0: a copy of a shared mapping.
+ * => 0 and the address; -EFAULT, -EINVAL, -ENOMEM, -EAGAIN, and nothing is changed */
+struct remap_request {
+	vaddr_t addr;
+	u64 old_len, new_len;
+	bool may_move;
+	bool fixed; /* to TO, whatever is there */
+	bool keep;  /* the old place stays mapped, and is empty: MREMAP_DONTUNMAP; to TO, if that is free */
+	vaddr_t to;
+};
+int aspace_remap(struct aspace *as, const struct remap_request *req, vaddr_t *ret_addr);
+
+/* aspace_lock: mlock(2) of [addr, addr+len) with FLAGS of REGION_LOCK_FLAGS; none: munlock. => 0; -ENOMEM (a hole, the
+ * limit, or what cannot be touched); -EAGAIN (no memory); what lies before the place that is in the way is locked, as
+ * on Linux
+ * aspace_lock_all: mlockall(2): all that is there gets the flags NOW, unless !CURRENT; all that will be gets FUTURE. */
+int aspace_lock(struct aspace *as, vaddr_t addr, u64 len, u32 flags);
+int aspace_lock_all(struct aspace *as, bool current, u32 now, u32 future);
+
+/* aspace_populate: bring the pages of [start, end) into memory, as by a write if they may be written privately, else by
+ * a read. => 0; -EFAULT (behind the end of an object, or no right at all: the rest of the region is left out), -ENOMEM,
+ * -EINTR */
+int aspace_populate(struct aspace *as, vaddr_t start, vaddr_t end);
+
+/* aspace_discard: MADV_DONTNEED, or with ANONYMOUS MADV_FREE: drop private pages; the next touch finds zeroes or the
+ * file. => 0; -EINVAL (locked; ANONYMOUS, and it is an object's), -ENOMEM (a hole, or no memory) */
+int aspace_discard(struct aspace *as, vaddr_t addr, u64 len, bool anonymous);
+
+/* aspace_mapped => 0 when all of the range is; -ENOMEM; -EBUSY: a region in it has one of the flags AVOID */
+int aspace_mapped(struct aspace *as, vaddr_t addr, u64 len, u32 avoid);
 
 /* aspace_page_state: whether VA's page is in memory, as mincore(2) tells it. => 0, or -ENOMEM (not mapped at all) */
 int aspace_page_state(struct aspace *as, vaddr_t va, u8 *ret_present);

@@ -13,15 +13,16 @@
 #include "hal/base/dmap.h"
 #include "hal/base/sabotage.h"
 #include "hal/base/string.h"
+#include "hal/cpu/percpu.h"
 #include "kernel/abi/errno.h"
 #include "vm/frame.h"
 #include "vm/region.h"
 
-static int map_or_put(struct aspace *as, vaddr_t page, paddr_t pa, u32 prot)
+static int map_or_put(struct aspace *as, struct page_slot *slot, paddr_t pa, u32 prot)
 {
-	int err = pmap_enter(&as->pmap, page, pa, prot);
+	int err = pmap_enter(&as->pmap, slot, pa, prot);
 
-	if (err)
+	if (unlikely(err))
 		frame_put(pa);
 	return err;
 }
@@ -31,14 +32,14 @@ static u64 region_index(const struct region *r, vaddr_t page)
 	return (r->offset + (page - r->start)) >> PAGE_SHIFT;
 }
 
-static int fault_shared(struct aspace *as, struct region *r, vaddr_t page)
+static int fault_shared(struct aspace *as, struct region *r, struct page_slot *slot)
 {
 	paddr_t pa;
-	int err = object_page(r->object, region_index(r, page), true, &pa);
+	int err = object_page(r->object, region_index(r, slot->va), true, &pa);
 
 	if (err)
 		return err == -ERANGE || err == -ENOSPC ? -ENXIO : err;
-	return map_or_put(as, page, pa, r->prot);
+	return map_or_put(as, slot, pa, r->prot);
 }
 
 /* The frame a private page starts from: the object's, or the frame of zeroes; with a reference. */
@@ -54,80 +55,109 @@ static int private_source(struct region *r, vaddr_t page, paddr_t *ret_pa)
 	return err == -ERANGE ? -ENXIO : err;
 }
 
-static int fault_read(struct aspace *as, struct region *r, vaddr_t page)
+static int fault_read(struct aspace *as, struct region *r, struct page_slot *slot)
 {
 	paddr_t pa;
-	int err = private_source(r, page, &pa); /* FILE, ZERO */
+	int err = private_source(r, slot->va, &pa); /* FILE, ZERO */
 
 	/* What is writable or executable is readable, too: the entry has no bit against that. */
-	return err ? err : map_or_put(as, page, pa, (r->prot & ~VM_WRITE) | VM_READ);
+	return err ? err : map_or_put(as, slot, pa, (r->prot & ~VM_WRITE) | VM_READ);
 }
 
-/* OLD: the frame that is mapped there, 0: none. */
-static int fault_write(struct aspace *as, struct region *r, vaddr_t page, paddr_t old)
+/* fault_copy: the writer gets a page of its own that starts as OLD, which somebody keeps meanwhile. */
+static int fault_copy(struct aspace *as, struct region *r, struct page_slot *slot, paddr_t old)
 {
-	paddr_t new;
-	bool mapped = old;
+	paddr_t new = frame_alloc();
 
-	if (pmap_own_page(&as->pmap, page) < 0)
+	if (unlikely(!new))
 		return -ENOMEM;
-	if (mapped && (frame_refs(old) == 1 || (sabotage(cow_copy) && old != frame_zero))) { /* REUSE */
-		frame_get(old);
-		return map_or_put(as, page, old, r->prot);
-	}
-	if (mapped)
-		frame_get(old);
-	else if (r->object) {
-		int err = private_source(r, page, &old);
-
-		if (err)
-			return err;
-	} else {
-		old = frame_zero;
-		frame_get(old);
-	}
-	new = old == frame_zero && !sabotage(fresh_dirty) ? frame_alloc_zeroed()
-	                                                  : frame_alloc(); /* FRESH, COPY */
-	if (new &&old != frame_zero)
-		page_copy(phys_to_virt(new), phys_to_virt(old));
-	frame_put(old);
-	return new ? map_or_put(as, page, new, r->prot) : -ENOMEM;
+	page_copy(phys_to_virt(new), phys_to_virt(old));
+	return map_or_put(as, slot, new, r->prot);
 }
 
-/* stack_grow: R is the stack, above ADDR; STACK. */
+static int fault_fresh(struct aspace *as, struct region *r, struct page_slot *slot)
+{
+	paddr_t new = sabotage(fresh_dirty) ? frame_alloc() : frame_alloc_zeroed();
+
+	return likely(new) ? map_or_put(as, slot, new, r->prot) : -ENOMEM;
+}
+
+static int fault_write(struct aspace *as, struct region *r, struct page_slot *slot)
+{
+	paddr_t source;
+	int err;
+
+	if (unlikely(pmap_own_slot(&as->pmap, slot) < 0))
+		return -ENOMEM;
+	if (slot->pa) {
+		if (slot->pa == frame_zero)
+			return fault_fresh(as, r, slot); /* FRESH */
+		if (frame_refs(slot->pa) > 1 && !sabotage(cow_copy))
+			return fault_copy(as, r, slot, slot->pa); /* COPY */
+		pmap_enter_again(&as->pmap, slot, r->prot);       /* REUSE */
+		return 0;
+	}
+	if (!r->object)
+		return fault_fresh(as, r, slot);
+	err = private_source(r, slot->va, &source);
+	if (err)
+		return err;
+	err = source == frame_zero ? fault_fresh(as, r, slot) : fault_copy(as, r, slot, source);
+	frame_put(source);
+	return err;
+}
+
+/* stack_grow: R grows downwards, and ADDR is below it; STACK. */
 static bool stack_grow(struct aspace *as, struct region *r, vaddr_t addr)
 {
 	vaddr_t page = ALIGN_DOWN(addr, PAGE_SIZE);
+	u64 more = r->start - page;
+	struct region *prev = region_prev(r);
 
-	if (!(r->flags & REGION_STACK) || (as->stack_top - page > as->stack_limit && !sabotage(stack_limit)))
+	if (!(r->flags & REGION_STACK))
 		return false;
-	/* One page stays free below, as a guard against the next mapping. */
-	struct region *below = region_find(as, page - PAGE_SIZE);
-	if (below != r)
+	if (r->end - page > aspace_limit(ASPACE_LIMIT_STACK) && !sabotage(stack_limit))
 		return false;
-	as->size += r->start - page;
-	r->start = page;
+	/* What cannot be touched, or grows itself, needs no guard, as on Linux. */
+	if (prev && prev->prot && !(prev->flags & REGION_STACK) && page - prev->end < STACK_GUARD &&
+	    !sabotage(stack_gap))
+		return false;
+	if (!size_allowed(as, more, 0, 0) || ((r->flags & REGION_LOCKED) && !lock_allowed(as, more)))
+		return false;
+	region_resize(as, r, page, r->end);
 	return true;
 }
 
-static int fault_locked(struct aspace *as, vaddr_t addr, u32 access)
+/* fault_region => the region of ADDR, which may have grown for it; NULL: none. Most often it is that of the last fault.
+ */
+static inline struct region *fault_region(struct aspace *as, vaddr_t addr)
 {
-	struct region *r = region_find(as, addr);
-	vaddr_t page = ALIGN_DOWN(addr, PAGE_SIZE);
-	paddr_t pa;
-	u32 have;
+	struct region *r = as->recent;
 
+	if (likely(r && r->start <= addr && addr < r->end))
+		return r;
+	r = region_find(as, addr);
 	if (!r || (r->start > addr && !stack_grow(as, r, addr)))
+		return NULL;
+	as->recent = r;
+	return r;
+}
+
+static inline int fault_locked(struct aspace *as, vaddr_t addr, u32 access)
+{
+	struct region *r = fault_region(as, addr);
+	struct page_slot slot;
+
+	if (unlikely(!r))
 		return -EFAULT; /* NONE */
-	if (!(r->prot & access) && !(access == VM_READ && r->prot))
+	if (unlikely(!(r->prot & access) && !(access == VM_READ && r->prot)))
 		return -EACCES; /* DENIED */
-	if (!pmap_query(&as->pmap, page, &pa, &have))
-		pa = 0;
-	else if (have & access)
+	pmap_find(&as->pmap, ALIGN_DOWN(addr, PAGE_SIZE), &slot);
+	if (slot.prot & access)
 		return 0; /* STALE */
 	if (r->flags & REGION_SHARED)
-		return fault_shared(as, r, page);
-	return access == VM_WRITE ? fault_write(as, r, page, pa) : fault_read(as, r, page);
+		return fault_shared(as, r, &slot);
+	return access == VM_WRITE ? fault_write(as, r, &slot) : fault_read(as, r, &slot);
 }
 
 int aspace_fault(struct aspace *as, vaddr_t addr, u32 access)
@@ -141,22 +171,65 @@ int aspace_fault(struct aspace *as, vaddr_t addr, u32 access)
 	return err;
 }
 
+/* --- touching from within --- */
+
+#define BATCH 32 /* pages that are brought in before others may have the lock */
+
+/* batch_populate: from *AT on. => 0 and how far; the errors of aspace_populate and where */
+static int batch_populate(struct aspace *as, vaddr_t *at, vaddr_t end)
+{
+	for (u32 n = 0; n < BATCH && *at < end; n++) {
+		struct region *r = region_find(as, *at);
+		int err;
+
+		if (!r) {
+			*at = end;
+			return 0;
+		}
+		*at = MAX(*at, r->start);
+		if (*at >= end)
+			return 0;
+		if (r->flags & REGION_ONFAULT) {
+			*at = r->end;
+			continue;
+		}
+		bool write = (r->prot & VM_WRITE) && !(r->flags & REGION_SHARED);
+		err = fault_locked(as, *at, write ? VM_WRITE : VM_READ);
+		if (err) {
+			*at = r->end;
+			return err == -ENOMEM ? err : -EFAULT;
+		}
+		*at += PAGE_SIZE;
+	}
+	return 0;
+}
+
+int aspace_populate(struct aspace *as, vaddr_t start, vaddr_t end)
+{
+	int result = 0, err = 0;
+
+	while (start < end && err != -ENOMEM) {
+		if (current_work() & WORK_KILL)
+			return -EINTR;
+		WITH_LOCK (&as->lock)
+			err = batch_populate(as, &start, end);
+		result = result ? result : err;
+	}
+	return result;
+}
 /* poke_locked: a page that may be written to for a debugger: of a private mapping, a copy of its own even where the
  * program itself may not write. */
 static int poke_locked(struct aspace *as, vaddr_t va)
 {
 	struct region *r = region_find(as, va);
-	vaddr_t page = ALIGN_DOWN(va, PAGE_SIZE);
-	paddr_t pa;
-	u32 have;
+	struct page_slot slot;
 
 	if (!r || r->start > va || (r->flags & REGION_SHARED))
 		return fault_locked(as, va, VM_WRITE);
 	if (!r->prot)
 		return -EACCES;
-	if (!pmap_query(&as->pmap, page, &pa, &have))
-		pa = 0;
-	return fault_write(as, r, page, pa);
+	pmap_find(&as->pmap, ALIGN_DOWN(va, PAGE_SIZE), &slot);
+	return fault_write(as, r, &slot);
 }
 
 enum reach {
@@ -176,20 +249,24 @@ static int reach(struct aspace *as, vaddr_t va, void *buf, size_t n, enum reach 
 		paddr_t pa;
 		u32 prot;
 		vaddr_t page = ALIGN_DOWN(va, PAGE_SIZE);
-		bool ready =
-		        pmap_query(&as->pmap, page, &pa, &prot) && (how == REACH_READ || (prot & VM_WRITE));
+		bool ready = pmap_hold(&as->pmap, page, &pa, &prot);
 
+		if (ready && how != REACH_READ && !(prot & VM_WRITE)) {
+			frame_put(pa);
+			ready = false;
+		}
 		if (!ready) {
 			err = how == REACH_POKE
 			              ? poke_locked(as, va)
 			              : fault_locked(as, va, how == REACH_WRITE ? VM_WRITE : VM_READ);
-			if (err || !pmap_query(&as->pmap, page, &pa, &prot))
+			if (err || !pmap_hold(&as->pmap, page, &pa, &prot))
 				break;
 		}
 		if (how != REACH_READ)
 			memcpy(phys_to_virt(pa) + (va & PAGE_MASK), buf, n);
 		else
 			memcpy(buf, phys_to_virt(pa) + (va & PAGE_MASK), n);
+		frame_put(pa);
 		err = 0;
 	}
 	return err;

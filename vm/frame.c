@@ -152,11 +152,11 @@ static void check_zero(paddr_t pa)
 #endif
 
 /* => frame_lock held; the number of a frame of the list, 0 when it is empty */
-static u64 free_take(u32 *list)
+static inline u64 free_take(u32 *list)
 {
 	u64 pfn = *list;
 
-	if (pfn)
+	if (likely(pfn))
 		*list = frame_array[pfn].next;
 	return pfn;
 }
@@ -174,8 +174,8 @@ static u64 fresh_take(void)
 	return 0;
 }
 
-/* frame_take: one with zeroes if WANT_ZERO and there is one, else any: those with zeroes last. */
-static paddr_t frame_take(bool want_zero, bool *ret_zero)
+/* frame_take: one of zeroes if WANT_ZERO and there is one, else any: those of zeroes last. */
+static inline paddr_t frame_take(bool want_zero, bool *ret_zero)
 {
 	u64 pfn;
 
@@ -184,16 +184,15 @@ static paddr_t frame_take(bool want_zero, bool *ret_zero)
 	spin_lock(&frame_lock);
 	*ret_zero = want_zero && zero_list;
 	pfn = *ret_zero ? free_take(&zero_list) : free_take(&free_list);
-	if (!pfn)
+	if (unlikely(!pfn))
 		pfn = fresh_take();
-	if (!pfn)
+	if (unlikely(!pfn))
 		pfn = free_take(&zero_list);
-	if (pfn)
-		free_count--;
+	free_count -= pfn != 0;
 	spin_unlock(&frame_lock);
 	if (unlikely(!pfn))
 		current_work_add(WORK_MEMORY);
-	if (pfn && frame_array) {
+	if (likely(pfn && frame_array)) {
 		struct frame *f = &frame_array[pfn];
 
 		assert(f->refs == 0); /* F1 */

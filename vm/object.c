@@ -150,6 +150,18 @@ void object_put(struct vmobject *o)
 	kmem_cache_free(object_cache, o);
 }
 
+void object_add_region(struct vmobject *o, struct region *r)
+{
+	WITH_LOCK (&o->lock)
+		list_push_back(&o->regions, &r->object_link);
+}
+
+void object_remove_region(struct vmobject *o, struct region *r)
+{
+	WITH_LOCK (&o->lock)
+		list_remove(&r->object_link);
+}
+
 bool object_space(void)
 {
 	return frame_free_count() > frame_total() >> OBJECT_KEPT_SHIFT;

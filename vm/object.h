@@ -7,6 +7,7 @@
 #include "hal/cpu/spinlock.h"
 
 struct radix_node;
+struct region;
 
 struct vmobject {
 	u32 refs;                /* [atomic] */
@@ -28,6 +29,10 @@ void object_init(void);
 int object_create(u64 size, struct vmobject **ret);
 void object_get(struct vmobject *o);
 void object_put(struct vmobject *o); /* the last frees the pages */
+
+/* object_add_region, object_remove_region: R maps the object from now on, and no more. */
+void object_add_region(struct vmobject *o, struct region *r);
+void object_remove_region(struct vmobject *o, struct region *r);
 
 /* object_page: the frame of page INDEX. CREATE fills a hole with a zeroed frame.
  * => 0 with one reference more on *ret_pa; -ENOENT (hole, !CREATE); -ENOMEM; -ENOSPC (keeps_free); -ERANGE (behind size) */

@@ -114,7 +114,7 @@ static void tlb_flush(const struct pmap *pm, vaddr_t start, vaddr_t end)
 /* Frames unmapped, in order of address; their references are dropped only when no CPU can reach them any more. */
 #define GATHER_MAX 32
 struct gather {
-	struct pmap *pm;
+	struct pmap *pm; /* NULL: they were unmapped from several */
 	vaddr_t start, end;
 	u32 count;
 	paddr_t frames[GATHER_MAX];
@@ -130,8 +130,10 @@ static void gather_init(struct gather *g, struct pmap *pm)
 
 static void gather_flush(struct gather *g)
 {
-	if (g->start < g->end)
+	if (g->start < g->end && g->pm)
 		tlb_flush(g->pm, g->start, g->end);
+	else if (g->start < g->end)
+		write_cr3(read_cr3());
 	for (u32 i = 0; i < g->count; i++)
 		frame_put(g->frames[i]);
 	gather_init(g, g->pm);
@@ -204,13 +206,11 @@ static void share_copy(paddr_t table, paddr_t new)
 	frame_put(table);
 }
 
-/* table_own: the table behind the level-2 entry UPPER is to be PM's alone. => 0 or -ENOMEM */
-static int table_own(struct pmap *pm, u64 *upper, vaddr_t va)
+/* table_unshare: the table behind the level-2 entry UPPER, which may be shared, becomes PM's alone. => 0 or -ENOMEM */
+static int __noinline table_unshare(struct pmap *pm, u64 *upper, vaddr_t va)
 {
 	paddr_t table = pte_frame(*upper), new = 0;
 
-	if (likely(*upper & PTE_W))
-		return 0;
 	if (frame_refs(table) > 1) {
 		new = frame_alloc();
 		if (!new)
@@ -228,6 +228,12 @@ static int table_own(struct pmap *pm, u64 *upper, vaddr_t va)
 	if (new)
 		frame_put(new);
 	return 0;
+}
+
+/* table_own: the same for one that in most cases is PM's already. */
+static inline int table_own(struct pmap *pm, u64 *upper, vaddr_t va)
+{
+	return likely(*upper & PTE_W) ? 0 : table_unshare(pm, upper, va);
 }
 
 /* entry_fill: the entry E of TABLE leads to a lower table, a new one if need be. => false: out of memory */
@@ -338,7 +344,7 @@ int pmap_own(struct pmap *pm, vaddr_t start, vaddr_t end)
 	return 0;
 }
 
-int pmap_own_page(struct pmap *pm, vaddr_t va)
+static int own_page(struct pmap *pm, vaddr_t va)
 {
 	u64 *upper = upper_find(pm->root, va);
 
@@ -347,9 +353,9 @@ int pmap_own_page(struct pmap *pm, vaddr_t va)
 
 int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
-	if ((start & (LEVEL_SIZE(2) - 1)) && pmap_own_page(pm, start) < 0)
+	if ((start & (LEVEL_SIZE(2) - 1)) && own_page(pm, start) < 0)
 		return -ENOMEM;
-	return end & (LEVEL_SIZE(2) - 1) ? pmap_own_page(pm, end - 1) : 0;
+	return end & (LEVEL_SIZE(2) - 1) ? own_page(pm, end - 1) : 0;
 }
 
 int pmap_create(struct pmap *pm)
@@ -406,21 +412,66 @@ static bool drop_shared(struct pmap *pm, vaddr_t va, bool whole)
 	return false;
 }
 
-int pmap_enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot)
+void pmap_find(struct pmap *pm, vaddr_t va, struct page_slot *ret)
 {
-	u64 *pte = walk_create(pm, va);
+	u64 *upper = upper_find(pm->root, va);
+	u64 e = upper && (*upper & PTE_P) ? table_at(pte_frame(*upper))[slot_of(va, 1)] : 0;
 
-	if (!pte) {
-		tables_trim(pm, va);
-		return -ENOMEM;
+	ret->va = va;
+	ret->upper = upper;
+	ret->pa = 0;
+	ret->prot = 0;
+	if (pte_valid(e)) {
+		ret->pa = pte_frame(e);
+		ret->prot = pte_prot(*upper & PTE_W ? e : e & ~PTE_W);
 	}
+}
+
+int pmap_own_slot(struct pmap *pm, struct page_slot *slot)
+{
+	if (!slot->upper || (*slot->upper & (PTE_P | PTE_W)) != PTE_P)
+		return 0;
+	if (table_unshare(pm, slot->upper, slot->va) < 0)
+		return -ENOMEM;
+	pmap_find(pm, slot->va, slot); /* what the shared table held could change until now */
+	return 0;
+}
+
+/* slot_create => the entry of SLOT's page, in a table that is PM's alone; NULL: out of memory */
+static u64 *__noinline slot_create(struct pmap *pm, struct page_slot *slot)
+{
+	u64 *pte = walk_create(pm, slot->va);
+
+	if (!pte)
+		tables_trim(pm, slot->va);
+	return pte;
+}
+
+int pmap_enter(struct pmap *pm, struct page_slot *slot, paddr_t pa, u32 prot)
+{
+	const u64 ready = PTE_P | PTE_W;
+	u64 *pte;
+
+	if (likely(slot->upper && (*slot->upper & ready) == ready))
+		pte = &table_at(pte_frame(*slot->upper))[slot_of(slot->va, 1)];
+	else if (!(pte = slot_create(pm, slot)))
+		return -ENOMEM;
 	u64 old = *pte;
-	pte_set(pte, pte_make(pa, prot | VM_USER));
-	if (pte_valid(old)) {
-		tlb_flush(pm, va, va + PAGE_SIZE);
+	write_once(*pte, pte_make(pa, prot | VM_USER));
+	if (!pte_valid(old)) {
+		frame_of(table_of(pte))->owner_data++;
+	} else {
+		tlb_flush(pm, slot->va, slot->va + PAGE_SIZE);
 		frame_put(pte_frame(old));
 	}
 	return 0;
+}
+
+void pmap_enter_again(struct pmap *pm, struct page_slot *slot, u32 prot)
+{
+	write_once(table_at(pte_frame(*slot->upper))[slot_of(slot->va, 1)],
+	           pte_make(slot->pa, prot | VM_USER));
+	tlb_flush(pm, slot->va, slot->va + PAGE_SIZE);
 }
 
 /* leaf_remove: take the entries of [va, stop) out of TABLE. => whether it is empty now */
@@ -442,7 +493,8 @@ static bool leaf_remove(struct gather *g, u64 *table, vaddr_t va, vaddr_t stop)
 	return *left == 0;
 }
 
-void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
+/* remove_range: as pmap_remove; without TRIM the tables that were not shared stay. */
+static inline void remove_range(struct pmap *pm, vaddr_t start, vaddr_t end, bool trim)
 {
 	struct gather g;
 
@@ -451,12 +503,17 @@ void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
 	{
 		if (drop_shared(pm, va, stop - va == LEVEL_SIZE(2))) {
 			tables_trim(pm, va);
-		} else if (leaf_remove(&g, table, va, stop)) {
+		} else if (leaf_remove(&g, table, va, stop) && trim) {
 			gather_flush(&g); /* before the table itself may be used again */
 			tables_trim(pm, va);
 		}
 	}
 	gather_flush(&g);
+}
+
+void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end)
+{
+	remove_range(pm, start, end, true);
 }
 
 void pmap_remove_tables(struct pmap *pm, vaddr_t start, vaddr_t end)
@@ -471,6 +528,40 @@ void pmap_remove_tables(struct pmap *pm, vaddr_t start, vaddr_t end)
 			gather_flush(&g);
 		}
 		tables_trim(pm, va);
+	}
+}
+
+/* shared_truncate: take the entries of [va, stop) out of TABLE if it is shared. The lock keeps off those who would take
+ * references to the frames in it (share_copy, pmap_hold). => true: done, but for giving up the table if it is empty */
+static bool shared_truncate(u64 *table, vaddr_t va, vaddr_t stop)
+{
+	paddr_t pa = virt_to_phys(table);
+	struct gather g;
+	bool shared = false;
+
+	gather_init(&g, NULL);
+	WITH_LOCK (&share_lock) {
+		shared = frame_refs(pa) > 1;
+		if (shared) {
+			leaf_remove(&g, table, va, stop);
+			gather_flush(&g);
+		}
+	}
+	return shared;
+}
+
+void pmap_truncate(struct pmap *pm, vaddr_t start, vaddr_t end)
+{
+	for_each_leaf(pm->root, start, end, table, va, stop)
+	{
+		bool whole = stop - va == LEVEL_SIZE(2);
+
+		if (!whole && shared_truncate(table, va, stop)) {
+			if (frame_of(virt_to_phys(table))->owner_data == 0 && drop_shared(pm, va, true))
+				tables_trim(pm, va);
+			continue;
+		}
+		remove_range(pm, va, stop, true);
 	}
 }
 
@@ -494,15 +585,27 @@ void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool sh
 
 bool pmap_query(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot)
 {
-	u64 *upper = upper_find(pm->root, va);
-	u64 e = upper && (*upper & PTE_P) ? table_at(pte_frame(*upper))[slot_of(va, 1)] : 0;
+	struct page_slot slot;
 
-	if (!pte_valid(e))
+	pmap_find(pm, va, &slot);
+	if (!slot.pa)
 		return false;
-	*ret_pa = pte_frame(e);
+	*ret_pa = slot.pa;
 	if (ret_prot)
-		*ret_prot = pte_prot(*upper & PTE_W ? e : e & ~PTE_W);
+		*ret_prot = slot.prot;
 	return true;
+}
+
+bool pmap_hold(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot)
+{
+	bool found = false;
+
+	WITH_LOCK (&share_lock) {
+		found = pmap_query(pm, va, ret_pa, ret_prot);
+		if (found)
+			frame_get(*ret_pa);
+	}
+	return found;
 }
 
 /* table_share: DST gets the whole of SRC's table at VA, until one of them changes something in it. => 0 or -ENOMEM */
@@ -531,7 +634,9 @@ int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bo
 
 	for_each_leaf(src->root, start, end, table, va, stop)
 	{
-		if (!err && frame_of(virt_to_phys(table))->owner_data >= SHARE_MIN) {
+		paddr_t pa = virt_to_phys(table);
+
+		if (!err && (frame_of(pa)->owner_data >= SHARE_MIN || frame_refs(pa) > 1)) {
 			err = table_share(dst, src, va);
 			if (err)
 				tables_trim(dst, va);
@@ -597,7 +702,7 @@ static u64 *leaf_find(struct pmap *pm, vaddr_t va)
 int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 {
 	/* First every table that is needed, then the moves, which cannot fail. */
-	if (pmap_own(pm, from, from + len) < 0)
+	if (pmap_own(pm, from, from + len) < 0 || pmap_own_edges(pm, to, to + len) < 0)
 		return -ENOMEM;
 	for_each_leaf(pm->root, from, from + len, table, va, stop)
 	{
@@ -609,6 +714,7 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 			return -ENOMEM;
 		}
 	}
+	remove_range(pm, to, to + len, false);
 	for_each_leaf(pm->root, from, from + len, table, va, stop)
 	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
@@ -623,6 +729,7 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 	tlb_flush(pm, from, from + len);
 	/* Only now: a table that the old place has left may be one that a later page moves into. */
 	trim_range(pm, from, from + len);
+	trim_range(pm, to, to + len);
 	return 0;
 }
 

@@ -6,7 +6,8 @@
  * M4: a table that has become empty is given back (its count is in its frame's record).
  * M5: fork shares whole level-1 tables. A shared one (its frame has refs > 1) is read-only by every upper entry that
  *     leads to it, holds one reference to each frame for all its users together, and is changed by nobody: who wants to
- *     takes a copy first, in which each frame gets a reference of its own.
+ *     takes a copy first, in which each frame gets a reference of its own. All its users have the same mapping behind each
+ *     entry that is there; so what a shrunk object loses goes from it for all of them at once (pmap_truncate).
  * Locks: the caller serialises changes of one pmap (aspace->lock); the kernel's half has its own. */
 #pragma once
 
@@ -38,18 +39,39 @@ void pmap_destroy(struct pmap *pm);  /* all user mappings must be gone; not the 
 void pmap_activate(struct pmap *pm); /* preemption off */
 void pmap_activate_kernel(void);     /* a table without any user mapping */
 
-/* pmap_enter: map the page at VA to PA, replacing what was there; takes over the caller's reference to PA
- * (on failure it stays the caller's). => 0 or -ENOMEM */
-int pmap_enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot);
+/* struct page_slot: a page's place in the tables and what is there, as one walk finds it; good until the pmap is changed
+ * otherwise than through it. */
+struct page_slot {
+	vaddr_t va;
+	u64 *upper; /* pmap.c's: the entry that leads to the level-1 table; NULL: there is not even the table that it is in */
+	paddr_t pa; /* 0: nothing is mapped */
+	u32 prot;   /* of pa; 0 with it */
+};
 
-/* pmap_own: make the tables of [start, end) PM's alone (M5), so that frame_refs tells how many map a page. => 0, -ENOMEM
+void pmap_find(struct pmap *pm, vaddr_t va, struct page_slot *ret);
+
+/* pmap_enter: map SLOT's page to PA, replacing what was there; takes over the caller's reference to PA
+ * (on failure it stays the caller's). => 0 or -ENOMEM */
+int pmap_enter(struct pmap *pm, struct page_slot *slot, paddr_t pa, u32 prot);
+
+/* pmap_enter_again: what SLOT's page is mapped to gets other rights, after pmap_own_slot. */
+void pmap_enter_again(struct pmap *pm, struct page_slot *slot, u32 prot);
+
+/* pmap_own_slot: make SLOT's table, if it has one, PM's alone (M5), so that frame_refs tells how many map the page.
+ * => 0 or -ENOMEM */
+int pmap_own_slot(struct pmap *pm, struct page_slot *slot);
+
+/* pmap_own: make the tables of [start, end) PM's alone. => 0, -ENOMEM
  * pmap_own_edges: the same for those that lie in the range only in part: what pmap_remove wants. */
 int pmap_own(struct pmap *pm, vaddr_t start, vaddr_t end);
-int pmap_own_page(struct pmap *pm, vaddr_t va);
 int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end);
 
 /* pmap_remove: unmap [start, end) and drop the frames' references after the flush. After pmap_own_edges. */
 void pmap_remove(struct pmap *pm, vaddr_t start, vaddr_t end);
+
+/* pmap_truncate: unmap [start, end), which was a part of an object that is no more. Cannot fail: from a shared table the
+ * pages go for all its users. */
+void pmap_truncate(struct pmap *pm, vaddr_t start, vaddr_t end);
 
 /* pmap_remove_tables: as pmap_remove, with whatever is above in the same level-1 tables: for a space that goes, region
  * by region upwards. */
@@ -62,6 +84,9 @@ void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool sh
 /* pmap_query => true, with the frame and protection of VA's page, when present. */
 bool pmap_query(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
 
+/* pmap_hold: as pmap_query, with a reference to the frame, so that it stays whoever truncates its object. */
+bool pmap_hold(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
+
 /* pmap_fork: share every present page of [start, end) with DST; when COW, write-protect both sides.
  * => 0 or -ENOMEM (DST then holds a part, to be removed by the caller) */
 int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bool cow);
@@ -69,7 +94,7 @@ int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bo
 /* pmap_resident: pages present in [start, end) that are more than the frame of zeroes. */
 u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end);
 
-/* pmap_move: move entries [from, from+len) to [to, to+len), which is empty. => 0 or -ENOMEM, nothing moved */
+/* pmap_move: move entries [from, from+len) to [to, to+len), whose own are removed. => 0 or -ENOMEM, nothing moved */
 int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len);
 
 /* The kernel's half, below the dynamic area only: no reference counts. */

@@ -29,6 +29,20 @@ struct tree_node *tree_next(const struct tree_node *n);
 struct tree_node *tree_prev(const struct tree_node *n);
 struct tree_node *tree_last(const struct tree *t);
 
+/* A tree whose nodes keep something about all that is below them, such as the largest: UPDATE makes it anew from the
+ * node and its children, and tells whether it has changed. Every change of such a tree goes through the _updated forms,
+ * and tree_update follows a change within node N that leaves its place as it is. */
+typedef bool (*tree_update_fn)(struct tree_node *n);
+void tree_link_updated(struct tree *t, struct tree_node *n, struct tree_node *parent,
+                       struct tree_node **where, tree_update_fn update);
+void tree_remove_updated(struct tree *t, struct tree_node *n, tree_update_fn update);
+void tree_update(struct tree_node *n, tree_update_fn update);
+
+/* tree_copy: TO, which is empty, gets FROM's shape in linear time; COPY makes each node but for the links, a parent before
+ * its children. => false when COPY gave NULL: TO is then a tree of those before it, out of balance. */
+bool tree_copy(struct tree *to, const struct tree *from,
+               struct tree_node *(*copy)(struct tree_node *n, void *arg), void *arg);
+
 /* tree_insert: LESS(a, b) says whether a comes before b; equals go behind their equals. */
 static inline void tree_insert(struct tree *t, struct tree_node *n,
                                bool (*less)(const struct tree_node *, const struct tree_node *))

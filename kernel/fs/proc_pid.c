@@ -281,8 +281,8 @@ static void status_memory(struct seq *s, struct aspace *as)
 	u64 rss = aspace_resident(as) * (PAGE_SIZE / KIB);
 
 	aspace_for_each(as, region_size, &z);
-	seq_printf(s, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8u kB\nVmPin:\t%8u kB\n", as->size / KIB,
-	           as->size / KIB, 0, 0);
+	seq_printf(s, "VmPeak:\t%8lu kB\nVmSize:\t%8lu kB\nVmLck:\t%8lu kB\nVmPin:\t%8u kB\n", as->size / KIB,
+	           as->size / KIB, as->locked / KIB, 0);
 	seq_printf(
 	        s,
 	        "VmHWM:\t%8lu kB\nVmRSS:\t%8lu kB\nRssAnon:\t%8lu kB\nRssFile:\t%8u kB\nRssShmem:\t%8u kB\n",

@@ -187,11 +187,10 @@ static int make_stack(struct exec *x)
 {
 	struct aspace *as = x->as;
 	struct proc *p = proc_current();
-	u64 limit = p->limits[RLIMIT_STACK].rlim_cur;
+	u64 limit = MIN(MAX(p->limits[RLIMIT_STACK].rlim_cur, STACK_INITIAL), 1UL << 40);
 	vaddr_t addr;
 
 	as->stack_top = USER_MAX - place_random(STACK_BITS);
-	as->stack_limit = MIN(MAX(limit, STACK_INITIAL), 1UL << 40);
 	as->mmap_base = USER_MAX - (1UL << 43) - place_random(MMAP_BITS);
 	struct map_request req = {
 	        .addr = as->stack_top - STACK_INITIAL,
@@ -203,7 +202,7 @@ static int make_stack(struct exec *x)
 	};
 	int err = aspace_map(as, &req, &addr);
 	x->sp = as->stack_top - 8;
-	x->sp_limit = as->stack_top - MIN(as->stack_limit / 4, 6 * MIB);
+	x->sp_limit = as->stack_top - MIN(limit / 4, 6 * MIB);
 	return err;
 }
 

@@ -1,10 +1,12 @@
 /* mmap and its kin. */
 #include "hal/base/string.h"
+#include "hal/base/atomic.h"
+#include "kernel/abi/capability.h"
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/proc.h"
+#include "kernel/sys/memory.h"
 #include "kernel/sys/syscall.h"
-#include "vm/aspace.h"
 #include "vm/uaccess.h"
 
 static u32 prot_from(int prot)
@@ -18,11 +20,24 @@ static struct aspace *space(void)
 	return thread_current()->aspace;
 }
 
-static bool over_limit(u64 more)
+u64 memory_limit(enum aspace_limit which)
 {
-	u64 limit = proc_current()->limits[RLIMIT_AS].rlim_cur;
+	static const u32 resource[] = {
+	        [ASPACE_LIMIT_SIZE] = RLIMIT_AS,
+	        [ASPACE_LIMIT_STACK] = RLIMIT_STACK,
+	        [ASPACE_LIMIT_LOCKED] = RLIMIT_MEMLOCK,
+	};
 
-	return limit != RLIM64_INFINITY && space()->size + more > limit;
+	if (!thread_current()->tid || /* a thread of the kernel */
+	    (which == ASPACE_LIMIT_LOCKED && capable(CAP_IPC_LOCK)))
+		return RLIM64_INFINITY;
+	return read_once(proc_current()->limits[resource[which]].rlim_cur);
+}
+
+/* lock_permitted: anything at all may be locked. */
+static bool lock_permitted(void)
+{
+	return memory_limit(ASPACE_LIMIT_LOCKED) != 0;
 }
 
 /* The file's side of a mapping: what may ever be granted, and the object. */
@@ -62,8 +77,10 @@ i64 sys_mmap(u64 addr, u64 length, int prot, int flags, fd fd, u64 offset)
 
 	if (length == 0 || (offset & PAGE_MASK))
 		return -EINVAL;
-	if (len < length || len > USER_MAX || over_limit(len))
+	if (len < length || len > USER_MAX)
 		return -ENOMEM;
+	if ((flags & MAP_LOCKED) && !lock_permitted())
+		return -EPERM;
 	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
 	struct map_request req = {
@@ -72,11 +89,13 @@ i64 sys_mmap(u64 addr, u64 length, int prot, int flags, fd fd, u64 offset)
 	        .prot = prot_from(prot),
 	        .max_prot = VM_READ | VM_WRITE | VM_EXEC,
 	        .flags = (type != MAP_PRIVATE ? REGION_SHARED : 0) |
+	                 (flags & MAP_LOCKED ? REGION_LOCKED : 0) |
 	                 ((flags & MAP_GROWSDOWN) && (flags & MAP_ANONYMOUS) && type == MAP_PRIVATE
 	                          ? REGION_STACK
 	                          : 0),
 	        .fixed = flags & (MAP_FIXED | MAP_FIXED_NOREPLACE),
 	        .noreplace = flags & MAP_FIXED_NOREPLACE,
+	        .populate = (flags & (MAP_POPULATE | MAP_NONBLOCK)) == MAP_POPULATE,
 	        .offset = offset,
 	};
 	if (flags & MAP_ANONYMOUS) {
@@ -107,66 +126,105 @@ i64 sys_munmap(u64 addr, u64 length)
 
 i64 sys_mprotect(u64 addr, u64 length, int prot)
 {
-	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC))
+	if (prot & ~(PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM))
 		return -EINVAL;
 	return aspace_protect(space(), addr, length, prot_from(prot));
 }
 
 i64 sys_brk(u64 addr)
 {
-	struct aspace *as = space();
-
-	if (addr > as->brk && over_limit(addr - as->brk))
-		return (i64)as->brk;
-	return (i64)aspace_brk(as, addr);
+	return (i64)aspace_brk(space(), addr);
 }
 
 i64 sys_mremap(u64 old_addr, u64 old_size, u64 new_size, int flags, u64 new_addr)
 {
-	u64 old_len = ALIGN_UP(old_size, PAGE_SIZE), new_len = ALIGN_UP(new_size, PAGE_SIZE);
-	bool fixed = flags & MREMAP_FIXED;
+	struct remap_request req = {
+	        .addr = old_addr,
+	        .old_len = ALIGN_UP(old_size, PAGE_SIZE),
+	        .new_len = ALIGN_UP(new_size, PAGE_SIZE),
+	        .may_move = flags & MREMAP_MAYMOVE,
+	        .fixed = flags & MREMAP_FIXED,
+	        .keep = flags & MREMAP_DONTUNMAP,
+	        .to = new_addr,
+	};
 	vaddr_t result;
 	int err;
 
-	if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED)) || (old_addr & PAGE_MASK) || !new_size || !old_len ||
-	    new_len > USER_MAX || old_len > USER_MAX || (fixed && !(flags & MREMAP_MAYMOVE)))
+	if ((flags & ~(MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)) || (old_addr & PAGE_MASK) ||
+	    !req.new_len || ((req.fixed || req.keep) && !req.may_move) ||
+	    (req.keep && req.old_len != req.new_len))
 		return -EINVAL;
-	if (fixed && ((new_addr & PAGE_MASK) || new_addr < USER_MIN || new_addr > USER_MAX - new_len ||
-	              (new_addr < old_addr + old_len && old_addr < new_addr + new_len)))
-		return -EINVAL;
-	if (new_len > old_len && over_limit(new_len - old_len))
-		return -ENOMEM;
-	err = aspace_remap(space(), old_addr, old_len, new_len, flags & MREMAP_MAYMOVE, fixed ? new_addr : 0,
-	                   &result);
+	err = aspace_remap(space(), &req, &result);
 	return err ? err : (i64)result;
 }
 
-/* A stretch of addresses of which [at, end) is still to be found mapped. */
-struct stretch {
-	u64 at, end;
-};
+/* --- mlock --- */
 
-static bool stretch_shrink(const struct region *r, void *arg)
+/* range_round: all pages that [addr, addr+length) touches. => whether it is a range */
+static bool range_round(u64 *addr, u64 *length)
 {
-	struct stretch *s = arg;
+	u64 len = *length + (*addr & PAGE_MASK);
 
-	if (r->start <= s->at && r->end > s->at)
-		s->at = r->end;
-	return s->at < s->end && r->start <= s->at;
+	*addr = ALIGN_DOWN(*addr, PAGE_SIZE);
+	*length = ALIGN_UP(len, PAGE_SIZE);
+	return *addr + *length >= *addr;
 }
 
+static i64 lock_range(u64 addr, u64 length, u32 flags)
+{
+	if (flags && !lock_permitted())
+		return -EPERM;
+	if (!range_round(&addr, &length))
+		return -EINVAL;
+	return length ? aspace_lock(space(), addr, length, flags) : 0;
+}
+
+i64 sys_mlock(u64 addr, u64 length)
+{
+	return lock_range(addr, length, REGION_LOCKED);
+}
+
+i64 sys_mlock2(u64 addr, u64 length, int flags)
+{
+	if (flags & ~MLOCK_ONFAULT)
+		return -EINVAL;
+	return lock_range(addr, length, REGION_LOCKED | (flags & MLOCK_ONFAULT ? REGION_ONFAULT : 0));
+}
+
+i64 sys_munlock(u64 addr, u64 length)
+{
+	return lock_range(addr, length, 0);
+}
+
+i64 sys_mlockall(int flags)
+{
+	u32 how = REGION_LOCKED | (flags & MCL_ONFAULT ? REGION_ONFAULT : 0);
+
+	if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT)
+		return -EINVAL;
+	if (!lock_permitted())
+		return -EPERM;
+	return aspace_lock_all(space(), flags & MCL_CURRENT, how, flags & MCL_FUTURE ? how : 0);
+}
+
+i64 sys_munlockall(void)
+{
+	return aspace_lock_all(space(), true, 0, 0);
+}
+
+/* --- hints, and what is in memory --- */
+
+/* Files are in memory: what is written is there. */
 i64 sys_msync(u64 addr, u64 length, int flags)
 {
-	struct stretch s = {addr, addr + ALIGN_UP(length, PAGE_SIZE)};
+	u64 len = ALIGN_UP(length, PAGE_SIZE);
 
 	if ((addr & PAGE_MASK) || (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) ||
 	    (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
 		return -EINVAL;
-	if (s.end < addr)
+	if (addr + len < addr)
 		return -ENOMEM;
-	if (s.end > addr)
-		aspace_for_each(space(), stretch_shrink, &s);
-	return s.at < s.end ? -ENOMEM : 0; /* files are in memory: what is written is there */
+	return len ? aspace_mapped(space(), addr, len, flags & MS_INVALIDATE ? REGION_LOCKED : 0) : 0;
 }
 
 i64 sys_mincore(u64 addr, u64 length, uaddr_t vec)
@@ -193,14 +251,9 @@ i64 sys_madvise(u64 addr, u64 length, int advice)
 {
 	u64 len = ALIGN_UP(length, PAGE_SIZE);
 
-	if ((addr & PAGE_MASK) || len < length)
-		return -EINVAL;
-	if (addr > USER_MAX || len > USER_MAX - addr)
-		return -ENOMEM;
 	switch (advice) {
 	case MADV_DONTNEED:
 	case MADV_FREE:
-		return len ? aspace_discard(space(), addr, len) : 0;
 	case MADV_NORMAL:
 	case MADV_RANDOM:
 	case MADV_SEQUENTIAL:
@@ -213,8 +266,17 @@ i64 sys_madvise(u64 addr, u64 length, int advice)
 	case MADV_UNMERGEABLE:
 	case MADV_COLD:
 	case MADV_PAGEOUT:
-		return 0;
+		break;
 	default:
 		return -EINVAL;
 	}
+	if ((addr & PAGE_MASK) || len < length || addr + len < addr)
+		return -EINVAL;
+	if (len == 0)
+		return 0;
+	if (addr > USER_MAX || len > USER_MAX - addr)
+		return -ENOMEM;
+	if (advice == MADV_DONTNEED || advice == MADV_FREE)
+		return aspace_discard(space(), addr, len, advice == MADV_FREE);
+	return aspace_mapped(space(), addr, len, 0);
 }

@@ -184,7 +184,7 @@ KERNEL_TEST(unmap_and_split, "[V1] unmapping and protecting parts splits regions
 	for (u32 i = 1; i < 64; i += 4)
 		KT_CHECK(aspace_protect(as, AT + i * PAGE_SIZE, PAGE_SIZE, VM_READ) == 0);
 	KT_CHECK(as->region_count == 32);
-	KT_CHECK(aspace_discard(as, AT + 2 * PAGE_SIZE, PAGE_SIZE) == 0);
+	KT_CHECK(aspace_discard(as, AT + 2 * PAGE_SIZE, PAGE_SIZE, false) == 0);
 	KT_CHECK(aspace_resident(as) == 47);
 	for (u32 i = 1; i < 64; i += 4)
 		KT_CHECK(aspace_protect(as, AT + i * PAGE_SIZE, PAGE_SIZE, RW) == 0);

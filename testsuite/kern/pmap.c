@@ -112,6 +112,14 @@ KERNEL_TEST(upper_half_later, "[P2] what the kernel maps later is in every addre
 	pmap_destroy(&pm);
 }
 
+static int enter(struct pmap *pm, vaddr_t va, paddr_t pa, u32 prot)
+{
+	struct page_slot slot;
+
+	pmap_find(pm, va, &slot);
+	return pmap_enter(pm, &slot, pa, prot);
+}
+
 KERNEL_TEST(enter_and_remove,
             "[V1] a mapping takes over one reference, removing it drops that one; tables go back")
 {
@@ -125,7 +133,7 @@ KERNEL_TEST(enter_and_remove,
 		vaddr_t va = USER_MIN + i * 0x7f3219000UL;
 
 		frame_get(pa);
-		KT_ASSERT(pmap_enter(&pm, va, pa, VM_READ | (i % 2 ? VM_WRITE : VM_EXEC)) == 0);
+		KT_ASSERT(enter(&pm, va, pa, VM_READ | (i % 2 ? VM_WRITE : VM_EXEC)) == 0);
 		KT_CHECK(pmap_query(&pm, va, &got, &prot) && got == pa);
 		KT_CHECK(prot == (VM_READ | VM_USER | (i % 2 ? VM_WRITE : VM_EXEC)));
 	}
@@ -149,7 +157,7 @@ KERNEL_TEST(fork_shares, "[V2] pmap_fork: both sides read-only, one reference mo
 	KT_ASSERT(pmap_create(&a) == 0 && pmap_create(&b) == 0);
 	for (u32 i = 0; i < 8; i++) {
 		pa[i] = frame_alloc();
-		KT_ASSERT(pa[i] && pmap_enter(&a, USER_MIN + i * PAGE_SIZE, pa[i], VM_READ | VM_WRITE) == 0);
+		KT_ASSERT(pa[i] && enter(&a, USER_MIN + i * PAGE_SIZE, pa[i], VM_READ | VM_WRITE) == 0);
 	}
 	KT_ASSERT(pmap_fork(&b, &a, USER_MIN, USER_MIN + 8 * PAGE_SIZE, true) == 0);
 	for (u32 i = 0; i < 8; i++) {
@@ -181,7 +189,7 @@ KERNEL_TEST(move_entries, "[V1] pmap_move: frames keep their counts, the old pla
 	KT_ASSERT(pmap_create(&pm) == 0);
 	for (u32 i = 0; i < 5; i++) {
 		pa[i] = frame_alloc();
-		KT_ASSERT(pa[i] && pmap_enter(&pm, USER_MIN + 2 * i * PAGE_SIZE, pa[i], VM_READ) == 0);
+		KT_ASSERT(pa[i] && enter(&pm, USER_MIN + 2 * i * PAGE_SIZE, pa[i], VM_READ) == 0);
 	}
 	KT_ASSERT(pmap_move(&pm, USER_MIN, to, 10 * PAGE_SIZE) == 0);
 	for (u32 i = 0; i < 5; i++) {
@@ -203,7 +211,7 @@ KERNEL_TEST(no_access_pages, "[V3] a page without any right keeps its frame and 
 	u32 prot;
 
 	KT_ASSERT(pa && pmap_create(&pm) == 0);
-	KT_ASSERT(pmap_enter(&pm, USER_MIN, pa, VM_READ | VM_WRITE) == 0);
+	KT_ASSERT(enter(&pm, USER_MIN, pa, VM_READ | VM_WRITE) == 0);
 	pmap_protect(&pm, USER_MIN, USER_MIN + PAGE_SIZE, 0, false);
 	KT_CHECK(pmap_query(&pm, USER_MIN, &got, &prot) && got == pa && prot == VM_USER);
 	pmap_protect(&pm, USER_MIN, USER_MIN + PAGE_SIZE, VM_READ, false);
