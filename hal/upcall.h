@@ -30,6 +30,13 @@ void upcall_user_work(struct trapframe *tf);
  * the end of an interrupt, or the last preempt_enable. */
 void upcall_preempt(void);
 
+/* The kernel stack of the running thread is to be mapped down to ADDR. Interrupts off, on an interrupt stack, while the
+ * thread may be doing anything: takes no lock. => false: it cannot reach that far */
+bool upcall_stack_grow(u64 addr);
+
+/* The running thread's name, and the process's number, for a panic's report. */
+void upcall_thread_name(char *buf, size_t size);
+
 /* Map the device registers (or, with WRITE_COMBINING, the frame buffer) at physical [PA, PA+SIZE)
  * for good: writable, not executable, uncached. => the address of PA, or NULL. Not from interrupts.
  */

@@ -1,6 +1,7 @@
 /* What comes up from below (hal/upcall.h): system calls, faults, the tick, the way back to ring 3. */
 #include "hal/upcall.h"
 #include "hal/base/log.h"
+#include "hal/base/printf.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/fpu.h"
 #include "hal/cpu/panic.h"
@@ -150,6 +151,21 @@ void upcall_user_work(struct trapframe *tf)
 		signal_deliver(tf);
 	if (work & WORK_RESCHED)
 		sched_preempt();
+}
+
+bool upcall_stack_grow(u64 addr)
+{
+	return kstack_grow(addr);
+}
+
+void upcall_thread_name(char *buf, size_t size)
+{
+	struct thread *t = thread_current();
+
+	if (t->tid)
+		ksnprintf(buf, size, "%s (tid %d)", t->name, t->tid);
+	else
+		ksnprintf(buf, size, "%s", t->name);
 }
 
 void *upcall_map_device(paddr_t pa, size_t size, bool write_combining)

@@ -26,9 +26,18 @@ void timer_request(u64 deadline);
 /* timer_tick: the interrupt came: run what is due, ask for the next. Interrupt context. */
 void timer_tick(u64 now);
 
-/* kstack_alloc, kstack_free: the lowest mapped byte of a kernel stack. */
-u8 *kstack_alloc(void);
-void kstack_free(u8 *stack);
+/* kstack_alloc: give T a kernel stack. => 0 or -ENOMEM
+ * kstack_free: of a thread that never ran, or never will again. */
+int kstack_alloc(struct thread *t);
+void kstack_free(struct thread *t);
+
+/* kstack_init: this CPU's reserve of frames, before any thread runs on it.
+ * kstack_settle: before a switch, if the running thread's stack has grown: give that back if it is not in use, and
+ * kstack_refill: fill up the reserve; again after the switch if that was needed meanwhile. Both with interrupts and
+ * preemption off, no spinlock held. */
+void kstack_init(void);
+void kstack_settle(void);
+void kstack_refill(void);
 
 /* switch_finish: the second half of a switch, on the new thread's stack. */
 void switch_finish(void);

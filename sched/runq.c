@@ -2,6 +2,7 @@
  * received least and runs next; so each gets its share, and a thread that slept runs soon. */
 #include "hal/base/assert.h"
 #include "hal/base/sabotage.h"
+#include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/fpu.h"
 #include "hal/time/clock.h"
@@ -167,11 +168,13 @@ void switch_finish(void)
 
 	preempt_disable();
 	spin_unlock_no_resched(&rq->lock);
+	if (unlikely(this_cpu()->kstack_wanting))
+		kstack_refill();
 	if (dead) {
 		if (this_cpu()->fpu_owner == prev)
 			this_cpu()->fpu_owner = NULL;
 		if (prev->kstack)
-			kstack_free(prev->kstack);
+			kstack_free(prev);
 		if (prev->on_dead)
 			prev->on_dead(prev);
 	}
@@ -186,6 +189,11 @@ static void schedule(bool preempted)
 	struct thread *prev = thread_current(), *next;
 	u64 now = clock_mono();
 
+	if (unlikely(prev->cpu.kstack_low != (vaddr_t)prev->kstack)) {
+		preempt_disable();
+		kstack_settle();
+		preempt_enable_no_resched();
+	}
 	spin_lock(&rq->lock);
 	atomic_and(&prev->cpu.work, ~WORK_RESCHED);
 	account(rq, prev, now);
@@ -221,9 +229,8 @@ static void schedule(bool preempted)
 		timer_request(now + TICK);
 	switch_user_state(prev, next);
 	next->last_cpu = rq->cpu;
-	this_cpu()->current = next;
 	cpu_set_kernel_stack(next->cpu.kstack_top);
-	cpu_switch(&prev->sp, next->sp);
+	cpu_switch(&prev->cpu, &next->cpu);
 	switch_finish();
 }
 
@@ -337,8 +344,10 @@ void sched_init(void)
 	rq->current = &boot_thread;
 	boot_thread.state = THREAD_RUNNING;
 	boot_thread.weight = 1024;
+	str_copy(boot_thread.name, "boot", sizeof(boot_thread.name));
 	cpu->runq = rq;
 	cpu->current = &boot_thread;
+	kstack_init();
 }
 
 static void idle_main(void *arg)

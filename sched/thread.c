@@ -1,4 +1,4 @@
-/* Threads: making them, their kernel stacks, their weights. */
+/* Threads: making them, their weights. */
 #include "hal/base/assert.h"
 #include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
@@ -6,57 +6,6 @@
 #include "sched/internal.h"
 #include "vm/aspace.h"
 #include "vm/kmem.h"
-#include "vm/kva.h"
-
-/* --- kernel stacks: a few are kept mapped, because making one costs more than all the rest of a thread --- */
-
-#define KSTACK_KEPT 32
-
-struct kept_stack {
-	struct kept_stack *next;
-};
-
-static struct spinlock kstack_lock = SPINLOCK_INIT("kstack", RANK_KMEM);
-static struct kept_stack *kept; /* [kstack_lock] through the lowest word of each */
-static u32 kept_count;          /* [kstack_lock] */
-
-u8 *kstack_alloc(void)
-{
-	struct kept_stack *s = NULL;
-
-	WITH_LOCK (&kstack_lock) {
-		s = kept;
-		if (s) {
-			kept = s->next;
-			kept_count--;
-		}
-	}
-	return s ? (u8 *)s : kva_alloc_top(KSTACK_SIZE / PAGE_SIZE, KSTACK_MAX / PAGE_SIZE);
-}
-
-void kstack_free(u8 *stack)
-{
-	struct kept_stack *s = (struct kept_stack *)stack;
-	bool keep = false;
-
-	WITH_LOCK (&kstack_lock) {
-		keep = kept_count < KSTACK_KEPT;
-		if (keep) {
-			s->next = kept;
-			kept = s;
-			kept_count++;
-		}
-	}
-	if (!keep)
-		kva_free(stack);
-}
-
-u32 kstack_kept(void)
-{
-	return read_once(kept_count);
-}
-
-/* --- threads --- */
 
 struct start {
 	void (*fn)(void *);
@@ -76,24 +25,20 @@ static void thread_main(void *arg)
 
 int thread_init(struct thread *t, const char *name, void (*fn)(void *), void *arg)
 {
-	u8 *stack = kstack_alloc();
-
-	if (!stack)
+	if (kstack_alloc(t) < 0)
 		return -ENOMEM;
-	t->kstack = stack;
-	t->cpu.kstack_top = (u64)stack + KSTACK_SIZE;
 	t->weight = 1024;
 	t->state = THREAD_NEW;
 	str_copy(t->name, name, sizeof(t->name));
-	*(struct start *)stack = (struct start){fn, arg};
-	t->sp = cpu_prepare_stack(t->cpu.kstack_top, thread_main, stack);
+	*(struct start *)t->kstack = (struct start){fn, arg};
+	t->cpu.sp = cpu_prepare_stack(t->cpu.kstack_top, thread_main, t->kstack);
 	return 0;
 }
 
 void thread_release(struct thread *t)
 {
 	assert(t->state == THREAD_NEW);
-	kstack_free(t->kstack);
+	kstack_free(t);
 }
 
 static void spawned_dead(struct thread *t)

@@ -29,14 +29,13 @@ enum thread_state {
 	THREAD_DEAD
 };
 
-#define KSTACK_SIZE (16 * KIB) /* P5: mapped at first, of KSTACK_MAX reserved */
-#define KSTACK_MAX (64 * KIB)  /* P5: reserved, with a guard page below */
+#define KSTACK_SIZE (16 * KIB) /* mapped at first, of KSTACK_MAX (sched/kstack.c) */
+#define KSTACK_MAX (64 * KIB)  /* reserved, with a guard page below */
 
 /* I immutable   r run-queue lock   c the thread itself, on its CPU   a atomic */
 struct thread {
 	struct cpu_thread cpu;                   /* first: hal's part */
-	u64 sp;                                  /* [c] kernel stack pointer while switched away */
-	u8 *kstack;                              /* [I] lowest mapped byte; a guard page lies below */
+	u8 *kstack;                              /* [I] lowest byte that is mapped from the start */
 	enum thread_state state;                 /* [r] */
 	bool on_runq;                            /* [r] */
 	u32 wait_how;                            /* [c] enum wait_how of the sleep: what may wake it */
@@ -99,6 +98,10 @@ void sched_preempt(void);
 void sched_tick(bool from_user);
 /* sched_idle: what the idle thread does, for ever. */
 void __noreturn sched_idle(void);
+
+/* kstack_grow: map the running thread's kernel stack down to TO. Interrupts off, on an interrupt stack; takes no lock.
+ * => false: TO lies beyond what it may have */
+bool kstack_grow(vaddr_t to);
 
 /* kstack_kept: free kernel stacks that are kept mapped for the next thread, for accounting. */
 u32 kstack_kept(void);

@@ -6,6 +6,7 @@
 #include "hal/base/string.h"
 #include "hal/cpu/percpu.h"
 #include "hal/cpu/spinlock.h"
+#include "kernel/abi/errno.h"
 #include "vm/internal.h"
 
 #define RANGES_MAX 128
@@ -24,6 +25,7 @@ static u32 range_count;                       /* [frame_lock] */
 static u32 free_list;                         /* [frame_lock] frame number, 0: empty (F1) */
 static u32 zero_list;                         /* [frame_lock] of those that hold zeroes only */
 static u64 free_count;                        /* [frame_lock] */
+static u64 aside_count;                       /* [frame_lock] free too, but set aside (frame_commit) */
 static u64 total_count;                       /* [frame_lock] */
 
 #define KEEP_MAX 8
@@ -174,21 +176,22 @@ static u64 fresh_take(void)
 	return 0;
 }
 
-/* frame_take: one of zeroes if WANT_ZERO and there is one, else any: those of zeroes last. */
-static inline paddr_t frame_take(bool want_zero, bool *ret_zero)
+/* frame_take: a frame of those that COUNT counts; one of zeroes if WANT_ZERO and there is one, else any: those of zeroes
+ * last. */
+static inline paddr_t frame_take(u64 *count, bool want_zero, bool *ret_zero)
 {
-	u64 pfn;
+	u64 pfn = 0;
 
-	if (kmem_fail_now())
-		return 0;
 	spin_lock(&frame_lock);
 	*ret_zero = want_zero && zero_list;
-	pfn = *ret_zero ? free_take(&zero_list) : free_take(&free_list);
-	if (unlikely(!pfn))
-		pfn = fresh_take();
-	if (unlikely(!pfn))
-		pfn = free_take(&zero_list);
-	free_count -= pfn != 0;
+	if (likely(*count)) {
+		--*count;
+		pfn = *ret_zero ? free_take(&zero_list) : free_take(&free_list);
+		if (unlikely(!pfn))
+			pfn = fresh_take();
+		if (unlikely(!pfn))
+			pfn = free_take(&zero_list);
+	}
 	spin_unlock(&frame_lock);
 	if (unlikely(!pfn))
 		current_work_add(WORK_MEMORY);
@@ -206,14 +209,17 @@ paddr_t frame_alloc(void)
 {
 	bool zero;
 
-	return frame_take(false, &zero);
+	return kmem_fail_now() ? 0 : frame_take(&free_count, false, &zero);
 }
 
 paddr_t frame_alloc_zeroed(void)
 {
 	bool zero;
-	paddr_t pa = frame_take(true, &zero);
+	paddr_t pa;
 
+	if (kmem_fail_now())
+		return 0;
+	pa = frame_take(&free_count, true, &zero);
 	if (pa && !zero)
 		page_zero(phys_to_virt(pa));
 	else if (pa)
@@ -221,12 +227,12 @@ paddr_t frame_alloc_zeroed(void)
 	return pa;
 }
 
-static void free_add(u32 *list, struct frame *f, paddr_t pa)
+static void free_add(u64 *count, u32 *list, struct frame *f, paddr_t pa)
 {
 	spin_lock(&frame_lock);
 	f->next = *list;
 	*list = (u32)(pa >> PAGE_SHIFT);
-	free_count++;
+	++*count;
 	spin_unlock(&frame_lock);
 }
 
@@ -236,7 +242,7 @@ void frame_put(paddr_t pa)
 
 	assert(f->refs != 0); /* F1 */
 	if (ref_put(&f->refs))
-		free_add(&free_list, f, pa);
+		free_add(&free_count, &free_list, f, pa);
 }
 
 void frame_put_zeroed(paddr_t pa)
@@ -245,7 +251,50 @@ void frame_put_zeroed(paddr_t pa)
 
 	assert(f->refs == 1); /* F1 */
 	f->refs = 0;
-	free_add(&zero_list, f, pa);
+	free_add(&free_count, &zero_list, f, pa);
+}
+
+int frame_commit(u32 n)
+{
+	bool ok;
+
+	spin_lock(&frame_lock);
+	ok = free_count >= n;
+	if (ok) {
+		free_count -= n;
+		aside_count += n;
+	}
+	spin_unlock(&frame_lock);
+	if (unlikely(!ok))
+		current_work_add(WORK_MEMORY);
+	return ok ? 0 : -ENOMEM;
+}
+
+void frame_uncommit(u32 n)
+{
+	spin_lock(&frame_lock);
+	assert(aside_count >= n);
+	aside_count -= n;
+	free_count += n;
+	spin_unlock(&frame_lock);
+}
+
+paddr_t frame_alloc_committed(void)
+{
+	bool zero;
+	paddr_t pa = frame_take(&aside_count, false, &zero);
+
+	assert(pa);
+	return pa;
+}
+
+void frame_put_committed(paddr_t pa)
+{
+	struct frame *f = frame_of(pa);
+
+	assert(f->refs == 1); /* F1 */
+	f->refs = 0;
+	free_add(&aside_count, &free_list, f, pa);
 }
 
 u64 frame_total(void)

@@ -34,6 +34,14 @@ void frame_reclaim(void);
 paddr_t frame_alloc(void);
 paddr_t frame_alloc_zeroed(void);
 
+/* frame_commit: set N of the free frames aside: frame_alloc leaves them alone. => 0; or -ENOMEM and WORK_MEMORY
+ * frame_alloc_committed: take one of them: cannot fail. frame_put_committed: drop the only reference to a frame, and set
+ * it aside. frame_uncommit: leave N of them to frame_alloc again. */
+int frame_commit(u32 n);
+void frame_uncommit(u32 n);
+paddr_t frame_alloc_committed(void);
+void frame_put_committed(paddr_t pa);
+
 static inline struct frame *frame_of(paddr_t pa)
 {
 	return &frame_array[pa >> PAGE_SHIFT];
@@ -56,8 +64,8 @@ static inline u32 frame_refs(paddr_t pa)
 	return atomic_load(&frame_of(pa)->refs);
 }
 
-u64 frame_total(void); /* frames that the allocator ever owned */
-u64 frame_free_count(void);
+u64 frame_total(void);      /* frames that the allocator ever owned */
+u64 frame_free_count(void); /* those that frame_alloc would give */
 
 /* The frame of zeroes that reads of untouched memory share. Never written, never freed. */
 extern paddr_t frame_zero;

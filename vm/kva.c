@@ -122,12 +122,12 @@ void *kva_alloc_top(size_t mapped, size_t reserved)
 	r->pages = mapped;
 	r->mapped =
 	        r->start + (reserved - mapped + 1) * PAGE_SIZE; /* one guard page, then what is reserved */
-	if (map_fresh(r->mapped, mapped) < 0) {
+	if (pmap_kernel_prepare(r->start, r->mapped) < 0 || map_fresh(r->mapped, mapped) < 0) {
 		range_put(r);
 		return NULL;
 	}
 	if (sabotage(stack_guard) && reserved > mapped)
-		map_fresh(r->mapped - PAGE_SIZE, 1);
+		map_fresh(r->start, 1);
 	WITH_LOCK (&kva_lock)
 		tree_insert(&allocated, &r->node, range_less);
 	return (void *)r->mapped;
@@ -136,6 +136,18 @@ void *kva_alloc_top(size_t mapped, size_t reserved)
 void *kva_alloc(size_t pages)
 {
 	return kva_alloc_top(pages, pages);
+}
+
+void kva_extend(vaddr_t va, paddr_t frame)
+{
+	pmap_kernel_enter_prepared(va, frame, VM_READ | VM_WRITE);
+	__atomic_add_fetch(&pages_used, 1, __ATOMIC_RELAXED);
+}
+
+paddr_t kva_retract(vaddr_t va)
+{
+	__atomic_sub_fetch(&pages_used, 1, __ATOMIC_RELAXED);
+	return pmap_kernel_remove(va);
 }
 
 /* range_take: the allocated range that is mapped from VA on, no longer among them; or NULL. => kva_lock held */

@@ -779,6 +779,23 @@ int pmap_kernel_enter(vaddr_t va, paddr_t pa, u32 prot)
 	return err;
 }
 
+int pmap_kernel_prepare(vaddr_t start, vaddr_t end)
+{
+	bool ok = true;
+
+	spin_lock(&kernel_lock);
+	for (vaddr_t va = start; ok && va < end; va = ALIGN_DOWN(va, LEVEL_SIZE(2)) + LEVEL_SIZE(2))
+		ok = kernel_walk(va, 1, true);
+	spin_unlock(&kernel_lock);
+	return ok ? 0 : -ENOMEM;
+}
+
+/* Without the lock: upper entries never change once they are there, and nobody else changes VA's own. */
+void pmap_kernel_enter_prepared(vaddr_t va, paddr_t pa, u32 prot)
+{
+	write_once(*kernel_walk(va, 1, false), pte_make(pa, prot));
+}
+
 paddr_t pmap_kernel_remove(vaddr_t va)
 {
 	paddr_t pa = 0;

@@ -99,6 +99,10 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len);
 
 /* The kernel's half, below the dynamic area only: no reference counts. */
 int pmap_kernel_enter(vaddr_t va, paddr_t pa, u32 prot);
+/* pmap_kernel_prepare: make the tables for [start, end); they stay. => 0 or -ENOMEM
+ * pmap_kernel_enter_prepared: pmap_kernel_enter of a page there, which takes no lock and cannot fail. */
+int pmap_kernel_prepare(vaddr_t start, vaddr_t end);
+void pmap_kernel_enter_prepared(vaddr_t va, paddr_t pa, u32 prot);
 paddr_t pmap_kernel_remove(vaddr_t va); /* => what was mapped, or 0 */
 bool pmap_kernel_query(vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
 u64 pmap_kernel_tables(

@@ -74,15 +74,35 @@ const char *ksyms_lookup(u64 addr, u64 *ret_offset)
 	return "?";
 }
 
-void backtrace_print(u64 rip, u64 rbp)
+#define LINES_MAX 32
+
+/* A return address lies behind the call, which may be its function's last instruction. */
+static void line_print(u64 rip, bool returns)
 {
-	u64 offset, next;
+	u64 offset;
+	const char *name = ksyms_lookup(rip - returns, &offset);
+
+	klog(LOG_PANIC, "  %016lx  %s+0x%lx", rip, name, offset + returns);
+}
+
+void backtrace_print(u64 rip, u64 rbp, bool returns)
+{
+	u64 next, last = 0;
+	u32 again = 0, lines = 0;
 
 	klog(LOG_PANIC, "backtrace:");
-	for (int depth = 0; depth < 32; depth++) {
-		const char *name = ksyms_lookup(rip, &offset);
-
-		klog(LOG_PANIC, "  %016lx  %s+0x%lx", rip, name, offset);
+	while (lines < LINES_MAX) {
+		if (rip == last) { /* what has recursed too deep says so in two lines */
+			again++;
+		} else {
+			if (again)
+				klog(LOG_PANIC, "  ... and %u times more", again);
+			again = 0;
+			lines++;
+			line_print(rip, returns);
+		}
+		last = rip;
+		returns = true;
 		if (rbp < (1UL << 63) || (rbp & 7) || probe_read64(rbp, &next) || probe_read64(rbp + 8, &rip))
 			return;
 		if (next <= rbp) /* a stack is walked upwards only */

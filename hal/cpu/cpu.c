@@ -16,6 +16,8 @@ _Static_assert(PERCPU_OFFSET(current) == PCPU_CURRENT, "offsets.h");
 _Static_assert(PERCPU_OFFSET(user_rsp) == PCPU_USER_RSP, "offsets.h");
 _Static_assert(PERCPU_OFFSET(tss) + offsetof(struct tss, rsp0) == PCPU_RSP0, "offsets.h");
 _Static_assert(offsetof(struct cpu_thread, work) == 0, "entry.S");
+_Static_assert(offsetof(struct cpu_thread, sp) == CPU_THREAD_SP, "offsets.h");
+_Static_assert(offsetof(struct cpu_thread, kstack_low) == CPU_THREAD_KSTACK_LOW, "offsets.h");
 _Static_assert(offsetof(struct trapframe, rax) == TF_RAX, "offsets.h");
 _Static_assert(offsetof(struct trapframe, rcx) == TF_RCX, "offsets.h");
 _Static_assert(offsetof(struct trapframe, r11) == TF_R11, "offsets.h");
@@ -35,7 +37,7 @@ u32 cpu_count;
 static struct cpu_thread boot_cpu_thread;
 
 #define IST_STACK_SIZE (8 * KIB)
-static u8 boot_ist_stacks[4][IST_STACK_SIZE] __aligned(16);
+static u8 boot_ist_stacks[IST_COUNT][IST_STACK_SIZE] __aligned(16);
 
 /* --- GDT and TSS (Intel SDM vol. 3, 3.4.5 and 7.2.3) --- */
 #define SEG_KERNEL_CODE 0x00af9b000000ffffUL
@@ -86,7 +88,7 @@ static void gdt_load(struct percpu *cpu)
 
 static void ist_init(struct percpu *cpu, u8 (*stacks)[IST_STACK_SIZE])
 {
-	for (u32 i = 0; i < 4; i++)
+	for (u32 i = 0; i < IST_COUNT; i++)
 		cpu->tss.ist[i] = (u64)stacks[i] + IST_STACK_SIZE;
 }
 
@@ -124,7 +126,8 @@ static void idt_set(u32 vector, u8 ist, u8 type)
 static void idt_init(void)
 {
 	for (u32 v = 0; v < 256; v++)
-		idt_set(v, 0, GATE_INTERRUPT);
+		idt_set(v, v < 32 || sabotage(irq_stack) ? 0 : IST_IRQ, GATE_INTERRUPT);
+	idt_set(VEC_PF, IST_PF, GATE_INTERRUPT);
 	idt_set(VEC_DB, IST_DB, GATE_INTERRUPT);
 	idt_set(VEC_NMI, IST_NMI, GATE_INTERRUPT);
 	idt_set(VEC_DF, IST_DF, GATE_INTERRUPT);

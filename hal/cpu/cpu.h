@@ -5,6 +5,7 @@
 #include "hal/cpu/regs.h"
 
 struct cpu_selectors;
+struct cpu_thread;
 struct trapframe;
 
 /* Features found at run time (Intel SDM vol. 2, CPUID). [I] after cpu_init of the boot CPU. */
@@ -29,9 +30,8 @@ void cpu_init_boot(u64 image_phys, u64 image_virt);
 /* The system-call entry's registers, and CR0/CR4/EFER as V8 wants them. On each CPU. */
 void cpu_init_features(void);
 
-/* cpu_switch: store the callee-saved registers on this stack and its pointer at *SAVE_SP; take up
- * the thread whose stack pointer is LOAD_SP. (switch.S) */
-void cpu_switch(u64 *save_sp, u64 load_sp);
+/* cpu_switch: leave PREV's kernel stack for NEXT's, and make NEXT the current thread. Interrupts off. (switch.S) */
+void cpu_switch(struct cpu_thread *prev, struct cpu_thread *next);
 
 /* cpu_prepare_stack: lay out a fresh kernel stack ending at TOP such that the first cpu_switch to
  * it calls fn(arg) with interrupts off. => the stack pointer to switch to. */

@@ -5,6 +5,12 @@
 #define PCPU_USER_RSP 16
 #define PCPU_RSP0 52 /* tss.rsp0 */
 
+#define CPU_THREAD_SP 8
+#define CPU_THREAD_KSTACK_LOW 24
+
+/* How much of a kernel stack must be mapped below the interrupted RSP: a frame, and what the first functions need. */
+#define KSTACK_MARGIN 512
+
 #define TF_RAX 80
 #define TF_RCX 88
 #define TF_R11 48

@@ -9,6 +9,7 @@
 #include "hal/cpu/percpu.h"
 #include "hal/cpu/trapframe.h"
 #include "hal/dev/power.h"
+#include "hal/upcall.h"
 
 #define PANIC_STATUS 125
 
@@ -21,13 +22,24 @@ static void panic_begin(void)
 		for (;;) /* a panic within the panic, or on another CPU */
 			__asm__ volatile("hlt");
 	preempt_disable();
+	/* The report may run on the stack of page faults, and may cause some (backtrace_print). */
+	this_cpu()->tss.ist[IST_PF - 1] = this_cpu()->tss.ist[IST_PANIC - 1];
 	log_force_unlock();
 	log_set_level(LOG_DEBUG);
 }
 
-static void __noreturn panic_end(u64 rip, u64 rbp)
+static void thread_print(void)
 {
-	backtrace_print(rip, rbp);
+	char name[32] = "none yet";
+
+	if (this_cpu()->runq)
+		upcall_thread_name(name, sizeof(name));
+	klog(LOG_PANIC, "thread %s, on CPU %u", name, this_cpu()->cpu);
+}
+
+static void __noreturn panic_end(u64 rip, u64 rbp, bool returns)
+{
+	backtrace_print(rip, rbp, returns);
 	console_flush();
 	power_panic(PANIC_STATUS);
 }
@@ -55,9 +67,10 @@ void panic(const char *fmt, ...)
 	kvsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	klog(LOG_PANIC, "bulkhead: panic: %s", text);
+	thread_print();
 	u64 frame = (u64)__builtin_frame_address(0), rip = (u64)__builtin_return_address(0);
 	preserved_print(rip, frame + 16, *(u64 *)frame);
-	panic_end(rip, *(u64 *)frame);
+	panic_end(rip, *(u64 *)frame, true);
 }
 
 static void registers_print(const struct trapframe *tf, u64 addr)
@@ -71,14 +84,14 @@ static void registers_print(const struct trapframe *tf, u64 addr)
 	klog(LOG_PANIC, "cr0 %016lx  cr3 %016lx  cr4 %016lx", read_cr0(), read_cr3(), read_cr4());
 }
 
-void panic_trap(u32 vector, struct trapframe *tf, u64 addr)
+void panic_trap(const char *what, const struct trapframe *tf, u64 addr)
 {
 	u64 offset;
 	const char *fn = ksyms_lookup(tf->rip, &offset);
 
 	panic_begin();
-	klog(LOG_PANIC, "bulkhead: panic: %s in %s+0x%lx, address %016lx", trap_name(vector), fn, offset,
-	     addr);
+	klog(LOG_PANIC, "bulkhead: panic: %s in %s+0x%lx, address %016lx", what, fn, offset, addr);
+	thread_print();
 	registers_print(tf, addr);
-	panic_end(tf->rip, tf->rbp);
+	panic_end(tf->rip, tf->rbp, false);
 }

@@ -5,8 +5,8 @@
 
 struct trapframe;
 
-/* panic_trap: an exception that the kernel must not have had. */
-void __noreturn panic_trap(u32 vector, struct trapframe *tf, u64 addr);
+/* panic_trap: an exception that the kernel must not have had, WHAT it is called and an address that matters. */
+void __noreturn panic_trap(const char *what, const struct trapframe *tf, u64 addr);
 
 /* trap_name: an exception's name, for logs. */
 const char *trap_name(u32 vector);

@@ -3,7 +3,9 @@
  * P1: %gs:0 holds this structure's own address (`self`) whenever the kernel runs, from cpu_init on.
  * P2: tss.rsp0 is the top of the current thread's kernel stack. Interrupts from ring 3 and the
  *     system-call entry both take it from here: there is no second copy to fall out of step.
- * P3: preempt_count == 0 means that the current thread may be switched away at any interrupt. */
+ * P3: preempt_count == 0 means that the current thread may be switched away at any interrupt.
+ * P4: while RSP lies in a thread's kernel stack, `current` is that thread: cpu_switch changes both, and touches no stack
+ *     in between. So who has to grow the stack in the midst of anything (entry.S) knows whose it is. */
 #pragma once
 
 #include "hal/base/types.h"
@@ -28,14 +30,21 @@ enum ist {
 	IST_DF = 1,
 	IST_NMI = 2,
 	IST_MC = 3,
-	IST_DB = 4
+	IST_DB = 4,
+	IST_PF = 5, /* these two are left before anything else is done: entry.S */
+	IST_IRQ = 6,
+	IST_PANIC = 7, /* page faults of a panic's report */
+	IST_COUNT = 7
 };
 
 /* The part of struct thread (sched/thread.h) that hal knows: its first member. */
 struct cpu_thread {
-	u32 work;       /* [atomic] WORK_*: what is to be done before its next instruction in ring 3 */
-	u32 entry_work; /* [atomic] ENTRY_*: what its system calls are wrapped in; above hal's concern */
-	u64 kstack_top; /* [I] */
+	u32 work;        /* [atomic] WORK_*: what is to be done before its next instruction in ring 3 */
+	u32 entry_work;  /* [atomic] ENTRY_*: what its system calls are wrapped in; above hal's concern */
+	u64 sp;          /* [c] kernel stack pointer while switched away */
+	u64 kstack_top;  /* [I] */
+	u64 kstack_low;  /* [c] lowest mapped byte of the kernel stack */
+	u64 kstack_base; /* [I] how far down it may grow; a guard page lies below */
 };
 
 /* Ring 3's data selectors, which in 64-bit mode mean nothing but are kept, as Linux keeps them. */
@@ -74,6 +83,8 @@ struct percpu {
 	struct thread *fpu_owner;     /* [c] whose extended state the registers hold; NULL: nobody's */
 	struct runq *runq;            /* [I] sched/runq.c */
 	void *frame_cache;            /* [I] vm/frame.c */
+	struct kstack_reserve *kstack_reserve; /* [I] sched/kstack.c */
+	bool kstack_wanting;                   /* [c] sched/kstack.c: a frame may be missing there */
 	/* debug build: the spinlocks held, in the order taken */
 	u32 held_count;      /* [c] */
 	u32 held_before_irq; /* [c] how many of them the interrupted code held; 0 outside interrupts */

@@ -1,9 +1,11 @@
 /* Switching between kernel stacks. Callee-saved registers lie on the stack that is left; everything
  * else is dead at a call. Interrupts are off. */
 #include "hal/cpu/asm.h"
+#include "hal/cpu/offsets.h"
 
 	.text
-/* cpu_switch(u64 *save_sp, u64 load_sp) */
+/* cpu_switch(struct cpu_thread *prev, struct cpu_thread *next): between leaving the one stack and `current`'s change no
+ * stack is touched (percpu.h, P4). */
 FUNCTION(cpu_switch)
 	pushq	%rbx
 	pushq	%rbp
@@ -11,8 +13,9 @@ FUNCTION(cpu_switch)
 	pushq	%r13
 	pushq	%r14
 	pushq	%r15
-	movq	%rsp, (%rdi)
-	movq	%rsi, %rsp
+	movq	%rsp, CPU_THREAD_SP(%rdi)
+	movq	CPU_THREAD_SP(%rsi), %rsp
+	movq	%rsi, %gs:PCPU_CURRENT
 	popq	%r15
 	popq	%r14
 	popq	%r13

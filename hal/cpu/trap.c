@@ -3,6 +3,7 @@
 #include "hal/base/log.h"
 #include "hal/base/sabotage.h"
 #include "hal/cpu/cpu.h"
+#include "hal/cpu/offsets.h"
 #include "hal/cpu/panic.h"
 #include "hal/cpu/percpu.h"
 #include "hal/cpu/trapframe.h"
@@ -42,7 +43,7 @@ static void kernel_exception(u32 vector, struct trapframe *tf, u64 addr)
 	u64 fixup = vector == VEC_PF || vector == VEC_GP ? usercopy_fixup(tf->rip) : 0;
 
 	if (!fixup)
-		panic_trap(vector, tf, addr);
+		panic_trap(trap_name(vector), tf, addr);
 	tf->rip = fixup;
 }
 
@@ -69,7 +70,7 @@ static void exception(u32 vector, struct trapframe *tf)
 	if (vector == VEC_PF)
 		return page_fault(tf);
 	if (vector == VEC_NMI || vector == VEC_DF || vector == VEC_MC)
-		panic_trap(vector, tf, vector == VEC_DF ? read_cr2() : 0);
+		panic_trap(trap_name(vector), tf, vector == VEC_DF ? read_cr2() : 0);
 	if (!trapframe_from_user(tf))
 		return kernel_exception(vector, tf, 0);
 	u64 addr = 0;
@@ -128,6 +129,13 @@ void trap_handle(u32 vector, struct trapframe *tf)
 	/* Neither an error code nor nothing is the number of a call: only those are restarted. */
 	if (!sabotage(stale_number))
 		tf->orig_rax = ~0UL;
+}
+
+/* trap_make_room: from entry.S, in ring 0 on an interrupt stack: less than KSTACK_MARGIN is mapped below tf->rsp. */
+void trap_make_room(const struct trapframe *tf)
+{
+	if (!upcall_stack_grow(tf->rsp - KSTACK_MARGIN))
+		panic_trap("kernel stack overflow", tf, tf->rsp);
 }
 
 /* trap_bad_return: from entry.S: the frame would take ring 3 to a non-canonical address. That is the program's

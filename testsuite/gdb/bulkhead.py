@@ -89,10 +89,10 @@ def kernel_frames(thread):
     """Return addresses on the stack of a thread that does not run. cpu_switch left r15 r14 r13 r12
     rbp rbx and its return address there; every function of ours keeps a frame pointer."""
     word = gdb.lookup_type("unsigned long").pointer()
-    saved = thread["sp"].cast(word)
+    saved = thread["cpu"]["sp"].cast(word)
     yield int(saved[6])
     frame, top = int(saved[4]), int(thread["cpu"]["kstack_top"])
-    while int(thread["sp"]) < frame < top - 16:
+    while int(thread["cpu"]["sp"]) < frame < top - 16:
         pair = gdb.Value(frame).cast(word)
         yield int(pair[1])
         frame = int(pair[0]) if int(pair[0]) > frame else 0

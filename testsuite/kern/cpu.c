@@ -77,14 +77,28 @@ KERNEL_TEST(idt_stacks, "[B4] double fault, NMI and machine check have a stack o
 	KT_CHECK(idt()[VEC_MC].ist != 0);
 	KT_CHECK(idt()[VEC_DF].ist != idt()[VEC_NMI].ist && idt()[VEC_DF].ist != idt()[VEC_MC].ist &&
 	         idt()[VEC_NMI].ist != idt()[VEC_MC].ist);
-	KT_CHECK(idt()[VEC_PF].ist == 0 && idt()[VEC_GP].ist == 0 && idt()[VEC_SYSCALL].ist == 0);
+	KT_CHECK(idt()[VEC_GP].ist == 0 && idt()[VEC_SYSCALL].ist == 0);
+}
+
+KERNEL_TEST(idt_growth_stacks,
+            "[P5] what a growing stack cannot take is delivered elsewhere: page faults, interrupts")
+{
+	u32 irq = idt()[VEC_TIMER].ist, wrong = 0;
+
+	KT_CHECK(irq != 0 && idt()[VEC_PF].ist != 0 && idt()[VEC_PF].ist != irq);
+	for (u32 v = 32; v < 256; v++)
+		wrong += v != VEC_SYSCALL && idt()[v].ist != irq;
+	KT_CHECK(wrong == 0);
+	for (u32 v = 0; v < 32; v++)
+		KT_CHECK(v == VEC_PF || idt()[v].ist == 0 ||
+		         (idt()[v].ist != idt()[VEC_PF].ist && idt()[v].ist != irq));
 }
 
 KERNEL_TEST(tss_stacks, "[B4] the TSS: separate stacks, mapped and writable; RSP0 is the running thread's")
 {
 	const struct tss *tss = &this_cpu()->tss;
 
-	for (u32 i = 0; i < 4; i++) {
+	for (u32 i = 0; i < IST_COUNT; i++) {
 		KT_CHECK(mapped(tss->ist[i] - 8, VM_READ | VM_WRITE));
 		KT_CHECK(mapped(tss->ist[i] - 4096, VM_READ | VM_WRITE));
 		for (u32 k = 0; k < i; k++)

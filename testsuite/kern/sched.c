@@ -47,7 +47,9 @@ static void check_stack(void *arg)
 	KT_CHECK(t->cpu.kstack_top - (u64)t->kstack == KSTACK_SIZE);
 	for (u64 va = (u64)t->kstack; va < t->cpu.kstack_top; va += PAGE_SIZE)
 		KT_CHECK(mapped(va));
-	KT_CHECK(!mapped((u64)t->kstack - PAGE_SIZE)); /* the guard */
+	KT_CHECK(t->cpu.kstack_top - t->cpu.kstack_base == KSTACK_MAX);
+	for (u64 va = t->cpu.kstack_base - PAGE_SIZE; va < (u64)t->kstack; va += PAGE_SIZE)
+		KT_CHECK(!mapped(va)); /* the guard, and what it may grow by */
 	KT_CHECK(!mapped(t->cpu.kstack_top));
 	preempt_disable();
 	KT_CHECK(this_cpu()->tss.rsp0 == t->cpu.kstack_top); /* P4 */
@@ -73,21 +75,6 @@ KERNEL_TEST(boot_stack_left,
 
 	KT_CHECK((char *)&here < boot_stack || (char *)&here >= boot_stack_top);
 	KT_CHECK(((struct cpu_thread *)thread_current())->kstack_top != (u64)boot_stack_top);
-}
-
-static __attribute__((noinline)) u64 dig(u64 depth)
-{
-	volatile u8 frame[512];
-
-	frame[0] = (u8)depth;
-	if (depth)
-		frame[1] = (u8)dig(depth - 1);
-	return frame[0] + frame[1];
-}
-
-KERNEL_CRASH(stack_overflow, "[P3] overflowing a kernel stack is a clean report")
-{
-	dig(1000);
 }
 
 /* --- preemption --- */

@@ -6,9 +6,10 @@ WORDS = {
     "heap_double_free": r"panic: heap: kmalloc-\d+: freed twice",
     "heap_overrun": r"panic: heap: kmalloc-\d+: object was overrun",
     "heap_after_free": r"panic: heap: kmalloc-\d+: written after free",
-    "stack_overflow": r"panic: double fault in dig\+0x",
+    "stack_overflow": r"panic: kernel stack overflow in dig\+0x[^\n]*\n[^\n]*thread kernel_init, ",
+    "stack_overflow_irq": r"panic: kernel stack overflow in spin_at\+0x[^\n]*\n[^\n]*thread kernel_init, ",
 }
-ROWS = {"stack_overflow": "P3"}
+ROWS = {"stack_overflow": "P3", "stack_overflow_irq": "P3"}
 
 
 def crash(t, name):
@@ -17,7 +18,7 @@ def crash(t, name):
         log = guest.log
     text = f"[{ROWS.get(name, 'B5')}] {name.replace('_', ' ')}"
     t.ok(end.why and not end.timed_out and re.search(WORDS[name], log), f"{text} is found and said", log)
-    t.ok(re.search(r"\b(kern_tests_run|dig)\+0x", log), f"{text}: with a backtrace", log)
+    t.ok(re.search(r"\b(kern_tests_run|dig|spin_at)\+0x", log), f"{text}: with a backtrace", log)
 
 
 def test_double_free(t):
@@ -34,3 +35,7 @@ def test_write_after_free(t):
 
 def test_stack_overflow(t):
     crash(t, "stack_overflow")
+
+
+def test_stack_overflow_by_interrupt(t):
+    crash(t, "stack_overflow_irq")
