@@ -218,9 +218,11 @@ static void calibrate(void)
 
 /* --- the page --------------------------------------------------------------------------------------- */
 
-/* Those that are computed from the counter: neither those of CPU time, nor those that wake a machine. */
-#define REAL_CLOCKS (BIT(CLOCK_REALTIME) | BIT(CLOCK_REALTIME_COARSE) | BIT(CLOCK_TAI))
-#define MONO_CLOCKS (BIT(CLOCK_MONOTONIC) | BIT(CLOCK_MONOTONIC_COARSE) | BIT(CLOCK_BOOTTIME))
+/* Those that are computed from the counter: all but those of CPU time. No machine is woken here. */
+#define REAL_CLOCKS \
+	(BIT(CLOCK_REALTIME) | BIT(CLOCK_REALTIME_COARSE) | BIT(CLOCK_REALTIME_ALARM) | BIT(CLOCK_TAI))
+#define MONO_CLOCKS \
+	(BIT(CLOCK_MONOTONIC) | BIT(CLOCK_MONOTONIC_COARSE) | BIT(CLOCK_BOOTTIME) | BIT(CLOCK_BOOTTIME_ALARM))
 #define ALL_CLOCKS (REAL_CLOCKS | MONO_CLOCKS | BIT(CLOCK_MONOTONIC_RAW))
 
 /* page_begin, page_end: around a change. Interrupts off: a handler reads the time. */
@@ -297,6 +299,19 @@ i64 clock_adjusted(void)
 }
 
 /* --- reading and arming ---------------------------------------------------------------------------- */
+
+bool clock_read(u32 clock, u64 *ret_ns)
+{
+	if (clock >= CLOCK_LINES || !clock_page.line[clock].ns_per_tick)
+		return false;
+	*ret_ns = clock_page_read(&clock_page, clock);
+	return true;
+}
+
+bool clock_is_real(u32 clock)
+{
+	return clock < CLOCK_LINES && (REAL_CLOCKS >> clock & 1);
+}
 
 u64 clock_mono(void)
 {

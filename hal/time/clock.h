@@ -17,6 +17,11 @@ u64 clock_mono(
 u64 clock_real(void); /* ns since 1970-01-01 UTC */
 void clock_set_real(u64 ns);
 
+/* clock_read: by Linux's number. => false: it is none of those that the counter tells (CPU time, unknown)
+ * clock_is_real: whether it is one that clock_set_real sets. */
+bool clock_read(u32 clock, u64 *ret_ns);
+bool clock_is_real(u32 clock);
+
 /* clock_adjust: from now on every clock but CLOCK_MONOTONIC_RAW is faster by PPM millionths, times 2^16, within
  * CLOCK_ADJUST_MAX either way. clock_adjusted => what it was given last */
 #define CLOCK_ADJUST_MAX (500L << 16)

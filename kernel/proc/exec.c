@@ -15,6 +15,7 @@
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/elf.h"
 #include "kernel/proc/futex.h"
+#include "kernel/proc/posix_timer.h"
 #include "kernel/proc/ptrace.h"
 #include "kernel/proc/vdso.h"
 #include "vm/aspace.h"
@@ -822,8 +823,10 @@ i64 exec_run(const char *path, struct exec_strings argv, struct exec_strings env
 		reset_signals(p, task_current());
 	if (!err)
 		err = leave_others(p);
-	if (!err)
+	if (!err) {
+		posix_timers_end(p);
 		err = own_shared(p);
+	}
 	pid_t nr = task_current()->pid->nr;
 	if (!err)
 		exec_commit(x);

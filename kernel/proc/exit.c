@@ -6,6 +6,7 @@
 #include "kernel/fs/fsctx.h"
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/futex.h"
+#include "kernel/proc/posix_timer.h"
 #include "kernel/proc/ptrace.h"
 #include "kernel/tty/tty.h"
 #include "vm/aspace.h"
@@ -127,6 +128,7 @@ static void release_resources(struct proc *p)
 	struct file *exe = p->exe;
 
 	timer_cancel(&p->real_timer);
+	posix_timers_end(p);
 	WITH_LOCK (&proc_lock) {
 		p->files = NULL;
 		p->fs = NULL;

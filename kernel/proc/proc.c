@@ -169,6 +169,7 @@ struct proc *proc_alloc(void)
 	waitq_init(&p->child_wait);
 	waitq_init(&p->stop_wait);
 	timer_init(&p->real_timer, itimer_expired);
+	list_init(&p->posix_timers);
 	p->exit_signal = SIGCHLD;
 	p->dumpable = true;
 	p->start_time = clock_mono();

@@ -161,11 +161,14 @@ struct proc {
 	u64 time_user, time_kernel, time_child_user,
 	        time_child_kernel; /* [proc_lock] ns, of ended tasks and children */
 	u64 faults_minor, faults_child;
-	struct timer real_timer; /* ITIMER_REAL */
-	u64 real_interval;       /* [signal lock] ns */
-	int oom_adjust;          /* [proc_lock] as /proc/PID/oom_score_adj: thousandths of memory */
-	bool oom_late;           /* [proc_lock] was to end for its memory, and did not in time */
-	u64 oom_size;            /* [proc_lock] pages, by the last choice of whom to end */
+	struct timer real_timer;  /* ITIMER_REAL */
+	u64 real_interval;        /* [signal lock] ns */
+	struct list posix_timers; /* [timers_lock of posix_timer.c] */
+	u32 posix_timer_count;    /* [timers_lock] */
+	int posix_timer_next;     /* [timers_lock] the number to try next */
+	int oom_adjust;           /* [proc_lock] as /proc/PID/oom_score_adj: thousandths of memory */
+	bool oom_late;            /* [proc_lock] was to end for its memory, and did not in time */
+	u64 oom_size;             /* [proc_lock] pages, by the last choice of whom to end */
 };
 
 static inline struct task *task_current(void)

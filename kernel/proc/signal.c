@@ -6,7 +6,9 @@
 #include "hal/base/log.h"
 #include "hal/base/string.h"
 #include "hal/cpu/panic.h"
+#include "kernel/proc/posix_timer.h"
 #include "kernel/proc/ptrace.h"
+#include "kernel/proc/sigqueue.h"
 #include "sched/waitq.h"
 #include "vm/kmem.h"
 
@@ -17,11 +19,6 @@
 	(SIGMASK(SIGSEGV) | SIGMASK(SIGBUS) | SIGMASK(SIGILL) | SIGMASK(SIGTRAP) | SIGMASK(SIGFPE) | \
 	 SIGMASK(SIGSYS))
 #define QUEUE_MAX 1024 /* entries of one queue */
-
-struct siginfo_entry {
-	struct list link; /* [signal lock] */
-	siginfo_t info;
-};
 
 static struct kmem_cache *entry_cache;
 
@@ -52,6 +49,15 @@ void signal_unlock(struct sighand *h, bool irq_was_on)
 
 /* --- queues; all with the signal lock held --- */
 
+/* entry_release: E has left its queue. */
+static void entry_release(struct siginfo_entry *e)
+{
+	if (e->lent)
+		e->queue = NULL;
+	else
+		kmem_cache_free(entry_cache, e);
+}
+
 static void queue_drop(struct sigqueue *q, u64 set)
 {
 	struct siginfo_entry *e, *next;
@@ -64,7 +70,7 @@ static void queue_drop(struct sigqueue *q, u64 set)
 			continue;
 		list_remove(&e->link);
 		q->count--;
-		kmem_cache_free(entry_cache, e);
+		entry_release(e);
 	}
 }
 
@@ -91,6 +97,7 @@ static int queue_put(struct sigqueue *q, const siginfo_t *info, struct siginfo_e
 	q->set |= SIGMASK(sig);
 	if (e) {
 		e->info = *info;
+		e->lent = false;
 		list_push_back(&q->infos, &e->link);
 		q->count++;
 	}
@@ -123,7 +130,7 @@ static void queue_take(struct sigqueue *q, int sig, siginfo_t *ret)
 	*ret = e->info;
 	list_remove(&e->link);
 	q->count--;
-	kmem_cache_free(entry_cache, e);
+	entry_release(e);
 }
 
 /* --- what an action comes to --- */
@@ -321,6 +328,60 @@ void signal_timer(struct proc *p)
 	signal_unlock(p->sighand, on);
 }
 
+/* Signal lock held. => NULL: P has no such task */
+static struct task *task_of(struct proc *p, pid_t tid)
+{
+	struct task *t;
+
+	list_for_each (t, &p->tasks, link)
+		if (t->pid->nr == tid)
+			return t;
+	return NULL;
+}
+
+int signal_lend(struct proc *p, pid_t target, struct siginfo_entry *e, bool *ret_queued, u32 *again)
+{
+	bool on = signal_lock(p->sighand);
+	struct task *t = target ? task_of(p, target) : NULL;
+	struct sigqueue *q = t ? &t->sig_pending : &p->sig_pending;
+	int sig = e->info.si_signo, err = 0;
+
+	if ((target && !t) || dropped(p, t, sig)) {
+		err = -ESRCH;
+	} else if (e->queue) {
+		++*again;
+		err = -EBUSY;
+	} else {
+		e->queue = q;
+		q->set |= SIGMASK(sig);
+		list_push_back(&q->infos, &e->link);
+		q->count++;
+		*ret_queued = true;
+		tell_waiters(p);
+		if (!t)
+			wake_for(p, sig);
+		else if (wants(t, sig) || (t->sig_waited & SIGMASK(sig)))
+			thread_interrupt(&t->thread, false);
+	}
+	signal_unlock(p->sighand, on);
+	return err;
+}
+
+void signal_unlend(struct proc *p, struct siginfo_entry *e)
+{
+	bool on = signal_lock(p->sighand);
+	struct sigqueue *q = e->queue;
+
+	if (q) {
+		list_remove(&e->link);
+		q->count--;
+		e->queue = NULL;
+		if (!queue_find(q, &q->infos, e->info.si_signo))
+			q->set &= ~SIGMASK(e->info.si_signo);
+	}
+	signal_unlock(p->sighand, on);
+}
+
 void proc_notify_parent(struct proc *p, int code, int status)
 {
 	struct proc *parent = p->parent;
@@ -443,6 +504,8 @@ int signal_take(u64 set, siginfo_t *ret_info)
 			p->stop_due = true;
 	}
 	signal_unlock(p->sighand, on);
+	if (sig && ret_info->si_code == SI_TIMER)
+		posix_timer_taken(ret_info);
 	return sig;
 }
 

@@ -160,21 +160,6 @@ i64 sys_timerfd_create(int clock, int flags)
 	return fd_install_new(f, flags & TFD_CLOEXEC);
 }
 
-/* An itimerspec: the interval, then the value. */
-static int itimerspec_get(uaddr_t from, struct timerfd_time *ret)
-{
-	int err = timespec_get(from, &ret->interval);
-
-	return err ? err : timespec_get(UADDR(from.va + sizeof(struct __kernel_timespec)), &ret->value);
-}
-
-static int itimerspec_put(uaddr_t to, const struct timerfd_time *time)
-{
-	struct __kernel_itimerspec its = {timespec_from_ns(time->interval), timespec_from_ns(time->value)};
-
-	return copyout(to, &its, sizeof(its));
-}
-
 i64 sys_timerfd_settime(int fd, int flags, uaddr_t new, uaddr_t old)
 {
 	struct timerfd_time time, was;
@@ -183,7 +168,7 @@ i64 sys_timerfd_settime(int fd, int flags, uaddr_t new, uaddr_t old)
 
 	if (flags & ~(TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET))
 		return -EINVAL;
-	if ((err = itimerspec_get(new, &time)) < 0)
+	if ((err = itimerspec_get(new, &time.value, &time.interval)) < 0)
 		return err;
 	r = fd_use(fd);
 	if (!r.file)
@@ -193,7 +178,7 @@ i64 sys_timerfd_settime(int fd, int flags, uaddr_t new, uaddr_t old)
 	else
 		timerfd_set(r.file, flags, &time, &was);
 	fd_return(r);
-	return err || !old.va ? err : itimerspec_put(old, &was);
+	return err || !old.va ? err : itimerspec_put(old, was.value, was.interval);
 }
 
 i64 sys_timerfd_gettime(int fd, uaddr_t value)
@@ -209,7 +194,7 @@ i64 sys_timerfd_gettime(int fd, uaddr_t value)
 	else
 		timerfd_get(r.file, &now);
 	fd_return(r);
-	return err ? err : itimerspec_put(value, &now);
+	return err ? err : itimerspec_put(value, now.value, now.interval);
 }
 
 /* --- signalfd --- */

@@ -3,6 +3,7 @@
 #include "hal/time/clock.h"
 #include "kernel/abi/capability.h"
 #include "kernel/fs/timerfd.h"
+#include "kernel/proc/posix_timer.h"
 #include "kernel/proc/proc.h"
 #include "kernel/sys/futex.h"
 #include "kernel/sys/poll.h"
@@ -37,47 +38,84 @@ int timeval_get(uaddr_t from, u64 *ret_ns)
 	                                         : to_ns(tv.tv_sec, tv.tv_usec, NS_PER_USEC, ret_ns);
 }
 
-static u64 cpu_time(bool whole_process)
+int itimerspec_get(uaddr_t from, u64 *ret_value, u64 *ret_interval)
 {
-	u64 user, kernel;
+	int err = timespec_get(from, ret_interval);
 
-	WITH_LOCK (&proc_lock) {
-		if (whole_process)
-			proc_times(proc_current(), &user, &kernel);
-		else
-			task_times(thread_current(), &user, &kernel);
-	}
-	u64 since = clock_mono() - thread_current()->run_started; /* not charged yet */
-	return user + kernel + since;
+	return err ? err : timespec_get(UADDR(from.va + sizeof(struct __kernel_timespec)), ret_value);
 }
 
-static int clock_read(int clock, u64 *ret_ns)
+int itimerspec_put(uaddr_t to, u64 value, u64 interval)
 {
-	switch (clock) {
-	case CLOCK_REALTIME:
-	case CLOCK_REALTIME_COARSE:
-	case CLOCK_TAI:
-		*ret_ns = clock_real();
-		return 0;
-	case CLOCK_MONOTONIC:
-	case CLOCK_MONOTONIC_RAW:
-	case CLOCK_MONOTONIC_COARSE:
-	case CLOCK_BOOTTIME:
-		*ret_ns = clock_mono();
-		return 0;
-	case CLOCK_PROCESS_CPUTIME_ID:
-	case CLOCK_THREAD_CPUTIME_ID:
-		*ret_ns = cpu_time(clock == CLOCK_PROCESS_CPUTIME_ID);
-		return 0;
-	default:
-		return -EINVAL;
+	struct __kernel_itimerspec its = {timespec_from_ns(interval), timespec_from_ns(value)};
+
+	return copyout(to, &its, sizeof(its));
+}
+
+/* --- clocks --- */
+
+/* A clock of CPU time by number (clock_getcpuclockid(3)): a process's or a task's, 0 for the caller's; from Linux's
+ * kernel, which states it nowhere else. */
+#define CPU_CLOCK(nr, kind) ((int)(~(u32)(nr) << 3 | (kind)))
+#define CPU_CLOCK_NR(clock) ((pid_t) ~((clock) >> 3))
+#define CPU_CLOCK_TASK 4
+#define CPU_CLOCK_TYPE 3 /* mask: */
+#define CPU_CLOCK_BOTH 0
+#define CPU_CLOCK_USER 1
+#define CPU_CLOCK_RUN 2
+
+/* cpu_times: proc_lock held. => false: there is no such process, or no such task of the caller's process */
+static bool cpu_times(int clock, u64 *ret_user, u64 *ret_kernel)
+{
+	struct proc *self = proc_current();
+	pid_t nr = CPU_CLOCK_NR(clock);
+	struct pid *pid = nr ? pid_find(nr) : clock & CPU_CLOCK_TASK ? task_current()->pid : self->pid;
+	u64 since = clock_mono() - thread_current()->run_started; /* not charged yet */
+	bool running;
+
+	if (clock & CPU_CLOCK_TASK) {
+		if (!pid || !pid->task || pid->task->proc != self)
+			return false;
+		task_times(&pid->task->thread, ret_user, ret_kernel);
+		running = pid->task == task_current();
+	} else {
+		if (!pid || !pid->proc || pid->proc->state == PROC_ZOMBIE)
+			return false;
+		proc_times(pid->proc, ret_user, ret_kernel);
+		running = pid->proc == self;
 	}
+	*ret_kernel += running ? since : 0;
+	return true;
+}
+
+static int cpu_clock_read(int clock, u64 *ret_ns)
+{
+	u64 user = 0, kernel = 0;
+	bool found = false;
+
+	if ((clock & CPU_CLOCK_TYPE) > CPU_CLOCK_RUN)
+		return -EINVAL;
+	WITH_LOCK (&proc_lock)
+		found = cpu_times(clock, &user, &kernel);
+	*ret_ns = (clock & CPU_CLOCK_TYPE) == CPU_CLOCK_USER ? user : user + kernel;
+	return found ? 0 : -EINVAL;
+}
+
+static int any_clock_read(int clock, u64 *ret_ns)
+{
+	if (clock_read((u32)clock, ret_ns))
+		return 0;
+	if (clock == CLOCK_PROCESS_CPUTIME_ID)
+		clock = CPU_CLOCK(0, CPU_CLOCK_RUN);
+	else if (clock == CLOCK_THREAD_CPUTIME_ID)
+		clock = CPU_CLOCK(0, CPU_CLOCK_TASK | CPU_CLOCK_RUN);
+	return clock < 0 ? cpu_clock_read(clock, ret_ns) : -EINVAL;
 }
 
 i64 sys_clock_gettime(int clock, uaddr_t tp)
 {
 	u64 ns;
-	int err = clock_read(clock, &ns);
+	int err = any_clock_read(clock, &ns);
 
 	if (err)
 		return err;
@@ -89,24 +127,38 @@ i64 sys_clock_getres(int clock, uaddr_t tp)
 {
 	struct __kernel_timespec ts = timespec_from_ns(1);
 	u64 ns;
-	int err = clock_read(clock, &ns);
+	int err = any_clock_read(clock, &ns);
 
 	if (!err && tp.va)
 		err = copyout(tp, &ts, sizeof(ts));
 	return err;
 }
 
+/* Who sleeps until a time of day looks again when it was set. */
+static struct waitq step_wait = WAITQ_INIT(step_wait);
+static u32 steps; /* atomic */
+
+void clock_step(u64 real)
+{
+	clock_set_real(real);
+	atomic_add(&steps, 1);
+	waitq_wake_all(&step_wait);
+	timerfd_clock_was_set();
+	posix_timers_clock_was_set();
+}
+
 i64 sys_clock_settime(int clock, uaddr_t tp)
 {
 	u64 ns;
-	int err = clock == CLOCK_REALTIME ? timespec_get(tp, &ns) : -EINVAL;
+	int err = clock == CLOCK_REALTIME || clock < 0 ? timespec_get(tp, &ns) : -EINVAL;
 
 	if (err)
 		return err;
+	if (clock < 0) /* CPU time is nobody's to set */
+		return cpu_clock_read(clock, &ns) < 0 ? -EINVAL : -EPERM;
 	if (!capable(CAP_SYS_TIME))
 		return -EPERM;
-	clock_set_real(ns);
-	timerfd_clock_was_set();
+	clock_step(ns);
 	return 0;
 }
 
@@ -154,6 +206,14 @@ static u64 deadline_in(u64 ns)
 	return ns > CLOCK_NEVER - 1 - now ? CLOCK_NEVER - 1 : now + ns;
 }
 
+/* tell_left: how much of a sleep until DEADLINE is left at NOW, both on its clock. => 0 or -EFAULT */
+static int tell_left(uaddr_t rem, u64 deadline, u64 now)
+{
+	struct __kernel_timespec left = timespec_from_ns(deadline > now ? deadline - now : 0);
+
+	return rem.va ? copyout(rem, &left, sizeof(left)) : 0;
+}
+
 /* A relative sleep that a handler ends tells what was left; without one (stop and continue) it goes on. */
 static i64 sleep_relative(u64 deadline, uaddr_t rem)
 {
@@ -162,13 +222,8 @@ static i64 sleep_relative(u64 deadline, uaddr_t rem)
 
 	if (!err)
 		return 0;
-	if (rem.va) {
-		u64 now = clock_mono();
-		struct __kernel_timespec left = timespec_from_ns(deadline > now ? deadline - now : 0);
-
-		if (copyout(rem, &left, sizeof(left)) < 0)
-			return -EFAULT;
-	}
+	if (tell_left(rem, deadline, clock_mono()) < 0)
+		return -EFAULT;
 	t->restart_deadline = deadline;
 	t->restart_what = RESTART_SLEEP;
 	t->restart_left = rem;
@@ -183,22 +238,86 @@ i64 sys_nanosleep(uaddr_t req, uaddr_t rem)
 	return err ? err : sleep_relative(deadline_in(ns), rem);
 }
 
-i64 sys_clock_nanosleep(int clock, int flags, uaddr_t req, uaddr_t rem)
+/* sleep_until_real, sleep_until_cpu: as sleep_until; the latter by looking now and then: no clock of CPU time is
+ * faster than the CPUs together. */
+static int sleep_until_real(u64 real)
 {
-	u64 ns, now;
-	int err = timespec_get(req, &ns);
+	int err = 0;
 
-	if (!err)
-		err = clock_read(clock, &now);
+	while (!err || err == -ETIMEDOUT) {
+		u32 seen = atomic_load(&steps);
+		u64 now = clock_real();
+
+		if (now >= real)
+			return 0;
+		err = wait_event(&step_wait, WAIT_INTERRUPTIBLE, deadline_in(real - now),
+		                 atomic_load(&steps) != seen);
+	}
+	return err;
+}
+
+#define CPU_SLEEP_LEAST (1 * NS_PER_MSEC)
+
+static int sleep_until_cpu(int clock, u64 ns)
+{
+	int err = 0;
+	u64 now;
+
+	while (!err && any_clock_read(clock, &now) == 0 && now < ns)
+		err = sleep_until(deadline_in(MAX((ns - now) / cpu_count, CPU_SLEEP_LEAST)));
+	return err;
+}
+
+/* clock_sleeps => 0; -EINVAL (no such clock, or the caller's own CPU time); -EOPNOTSUPP */
+static int clock_sleeps(int clock)
+{
+	u64 now;
+	int err = any_clock_read(clock, &now);
+
 	if (err)
 		return err;
-	if (clock == CLOCK_THREAD_CPUTIME_ID || clock == CLOCK_PROCESS_CPUTIME_ID)
-		return -EINVAL;
-	if (!(flags & TIMER_ABSTIME))
+	switch (clock) {
+	case CLOCK_MONOTONIC_RAW:
+	case CLOCK_MONOTONIC_COARSE:
+	case CLOCK_REALTIME_COARSE:
+	case CLOCK_THREAD_CPUTIME_ID:
+		return -EOPNOTSUPP;
+	case CLOCK_REALTIME_ALARM:
+	case CLOCK_BOOTTIME_ALARM:
+		return capable(CAP_WAKE_ALARM) ? 0 : -EPERM;
+	default:
+		return clock < 0 && (clock & CPU_CLOCK_TASK) &&
+		                       (!CPU_CLOCK_NR(clock) ||
+		                        CPU_CLOCK_NR(clock) == task_current()->pid->nr)
+		               ? -EINVAL
+		               : 0;
+	}
+}
+
+i64 sys_clock_nanosleep(int clock, int flags, uaddr_t req, uaddr_t rem)
+{
+	bool absolute = flags & TIMER_ABSTIME, cpu = clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID;
+	u64 ns, now, end;
+	int err = clock_sleeps(clock);
+
+	if (!err)
+		err = timespec_get(req, &ns);
+	if (!err)
+		err = any_clock_read(clock, &now);
+	if (err)
+		return err;
+	if (!absolute && !cpu)
 		return sleep_relative(deadline_in(ns), rem);
-	if (ns <= now)
-		return 0;
-	return sleep_until(deadline_in(ns - now)) ? -ERESTARTNOHAND : 0;
+	if (cpu)
+		err = sleep_until_cpu(clock, absolute ? ns : now + ns);
+	else if (clock_is_real((u32)clock))
+		err = sleep_until_real(ns);
+	else
+		err = sleep_until(ns);
+	if (err && !absolute)
+		return any_clock_read(clock, &end) == 0 && tell_left(rem, now + ns, end) < 0 ? -EFAULT
+		                                                                             : -EINTR;
+	return err ? -ERESTARTNOHAND : 0;
 }
 
 i64 sys_pause(void)

@@ -4,6 +4,7 @@
 #include "kernel/abi/capability.h"
 #include "kernel/proc/proc.h"
 #include "kernel/sys/syscall.h"
+#include "kernel/sys/usertime.h"
 #include "sched/mutex.h"
 #include "vm/uaccess.h"
 
@@ -49,7 +50,7 @@ static int timex_change(const struct __kernel_timex *tx)
 	if (step < 0 && (u64)-step > clock_real())
 		return -EINVAL;
 	if (tx->modes & ADJ_SETOFFSET)
-		clock_set_real(clock_real() + (u64)step);
+		clock_step(clock_real() + (u64)step);
 	if (tx->modes & ADJ_FREQUENCY)
 		clock_adjust(clamp(tx->freq, CLOCK_ADJUST_MAX));
 	if (tx->modes & ADJ_STATUS)

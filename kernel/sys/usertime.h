@@ -22,3 +22,10 @@ static inline struct __kernel_timespec timespec_from_ns(u64 ns)
 /* timespec_get: read and check one. => 0 and ns (what does not fit is the largest); -EFAULT; -EINVAL */
 int timespec_get(uaddr_t from, u64 *ret_ns);
 int timeval_get(uaddr_t from, u64 *ret_ns);
+
+/* itimerspec_get, itimerspec_put: a value and an interval. => 0; -EFAULT; -EINVAL */
+int itimerspec_get(uaddr_t from, u64 *ret_value, u64 *ret_interval);
+int itimerspec_put(uaddr_t to, u64 value, u64 interval);
+
+/* clock_step: set real time, and tell those who wait for a time of day. */
+void clock_step(u64 real);

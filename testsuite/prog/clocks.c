@@ -183,3 +183,123 @@ TEST(set_clock, "[P9] clock_settime needs the right, and a clock that can be set
 	OK(setresuid(1000, 1000, 1000));
 	FAILS(syscall(SYS_clock_settime, CLOCK_REALTIME, &ts), EPERM);
 }
+
+/* --- clocks of CPU time --- */
+
+static void burn_ms(u64 ms)
+{
+	struct timespec ts;
+	u64 start;
+
+	OK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts));
+	start = ts.tv_sec * 1000000000UL + ts.tv_nsec;
+	do
+		OK(clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts));
+	while (ts.tv_sec * 1000000000UL + ts.tv_nsec < start + ms * 1000000);
+}
+
+/* by number, 0 the caller's; kind: 0 user and kernel, 1 user, 2 as it is scheduled; 4: a thread's */
+static int cpu_clock(pid_t nr, int kind)
+{
+	return (int)(~(u32)nr << 3 | kind);
+}
+
+TEST(cpu_clocks,
+     "[P9] the CPU time of any process and of one's own threads, by clock_getcpuclockid's numbers")
+{
+	clockid_t id;
+	pid_t busy = SPAWN(for (;;)), gone = SPAWN(_exit(0));
+	u64 used;
+
+	burn_ms(50);
+	IS(clock_getcpuclockid(0, &id), 0);
+	CHECK(clock_ns(id) >= 50000000);
+	CHECK(clock_ns(id) <= clock_ns(CLOCK_PROCESS_CPUTIME_ID));
+	CHECK(clock_ns(cpu_clock(getpid(), 2)) >= 50000000);
+	CHECK(clock_ns(cpu_clock(0, 0)) > 0);
+	CHECK(clock_ns(cpu_clock(0, 4 | 2)) >= 50000000);
+	CHECK(clock_ns(cpu_clock(syscall(SYS_gettid), 4 | 2)) >= 50000000);
+	used = clock_ns(cpu_clock(busy, 2));
+	UNTIL(clock_ns(cpu_clock(busy, 2)) > used + 20000000);
+	FAILS(syscall(SYS_clock_gettime, cpu_clock(busy, 4 | 2), &used), EINVAL);
+	FAILS(syscall(SYS_clock_gettime, cpu_clock(0, 3), &used), EINVAL);
+	FAILS(syscall(SYS_clock_gettime, cpu_clock(4194000, 2), &used), EINVAL);
+	OK(syscall(SYS_clock_getres, cpu_clock(busy, 2), NULL));
+	FAILS(syscall(SYS_clock_getres, cpu_clock(0, 3), NULL), EINVAL);
+	kill(busy, SIGKILL);
+	IS(wait_status(busy), KILLED(SIGKILL));
+	IS(wait_status(gone), EXITED(0));
+	FAILS(syscall(SYS_clock_gettime, cpu_clock(gone, 2), &used), EINVAL);
+}
+
+TEST(cpu_clock_set, "[P9] CPU time is nobody's to set")
+{
+	struct timespec ts = {1, 0};
+
+	FAILS(syscall(SYS_clock_settime, cpu_clock(0, 2), &ts), EPERM);
+	FAILS(syscall(SYS_clock_settime, CLOCK_PROCESS_CPUTIME_ID, &ts), EINVAL);
+}
+
+static long nanosleep_on(int clock, int flags, struct timespec *ts, struct timespec *left)
+{
+	return syscall(SYS_clock_nanosleep, clock, flags, ts, left);
+}
+
+TEST(sleep_clocks, "[P9] clock_nanosleep on each clock: which sleep, which are refused, and how")
+{
+	static const int sleeping[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_TAI};
+	static const int refused[] = {CLOCK_MONOTONIC_RAW, CLOCK_REALTIME_COARSE, CLOCK_MONOTONIC_COARSE,
+	                              CLOCK_THREAD_CPUTIME_ID};
+	struct timespec ts = {0, 20000000}, past = {0, 1};
+
+	for (u32 i = 0; i < ARRAY_SIZE(sleeping); i++) {
+		u64 start = clock_ns(CLOCK_MONOTONIC), now = clock_ns(sleeping[i]) + 20000000;
+		struct timespec then = {now / 1000000000, now % 1000000000};
+
+		OK(nanosleep_on(sleeping[i], 0, &ts, NULL));
+		CHECK(clock_ns(CLOCK_MONOTONIC) - start >= 20000000);
+		OK(nanosleep_on(sleeping[i], TIMER_ABSTIME, &then, NULL));
+		CHECK(clock_ns(sleeping[i]) >= now);
+		OK(nanosleep_on(sleeping[i], TIMER_ABSTIME, &past, NULL));
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(refused); i++)
+		FAILS(nanosleep_on(refused[i], 0, &ts, NULL), EOPNOTSUPP);
+	FAILS(nanosleep_on(cpu_clock(0, 4 | 2), 0, &ts, NULL), EINVAL);
+	FAILS(nanosleep_on(99, 0, &ts, NULL), EINVAL);
+	ts.tv_nsec = 1000000000;
+	FAILS(nanosleep_on(CLOCK_MONOTONIC, 0, &ts, NULL), EINVAL);
+	FAILS(nanosleep_on(CLOCK_MONOTONIC, 0, opaque(8), NULL), EFAULT);
+}
+
+TEST(sleep_cpu, "[P9] a sleep until another process has used so much CPU time, and one that a handler ends")
+{
+	struct timespec ts = {0, 50000000}, hour = {3600, 0}, left = {0, 0};
+	pid_t busy = SPAWN(for (;;));
+	u64 used = clock_ns(cpu_clock(busy, 2));
+
+	OK(nanosleep_on(cpu_clock(busy, 2), 0, &ts, NULL));
+	CHECK(clock_ns(cpu_clock(busy, 2)) >= used + 50000000);
+	signal(SIGALRM, on_alarm);
+	ualarm(50000, 0);
+	FAILS(nanosleep_on(cpu_clock(busy, 2), 0, &hour, &left), EINTR);
+	CHECK(left.tv_sec >= 3500 && left.tv_sec < 3600);
+	kill(busy, SIGKILL);
+	IS(wait_status(busy), KILLED(SIGKILL));
+}
+
+TEST(sleep_until_set, "[P9] who sleeps until a time of day wakes when the clock is set to it")
+{
+	struct timespec now, then;
+	pid_t sleeper;
+
+	SKIP_IF(!on_bulkhead(), "it would set this machine's clock");
+	OK(clock_gettime(CLOCK_REALTIME, &now));
+	then = now;
+	then.tv_sec += 1000;
+	sleeper = SPAWN(OK(nanosleep_on(CLOCK_REALTIME, TIMER_ABSTIME, &then, NULL)));
+	wait_asleep(sleeper);
+	then.tv_sec++;
+	OK(clock_settime(CLOCK_REALTIME, &then));
+	IS(wait_status(sleeper), EXITED(0));
+	OK(clock_settime(CLOCK_REALTIME, &now));
+}
