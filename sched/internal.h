@@ -5,19 +5,23 @@
 
 /* One CPU's run queue. The running thread is not in the tree, but counts as on_runq. */
 struct runq {
-	struct spinlock lock;         /* RANK_RUNQ */
-	struct tree queue;            /* [lock] READY threads by vruntime */
-	u32 count;                    /* [lock] threads in the tree */
-	u32 cpu;                      /* [I] */
-	u64 min_vruntime;             /* [lock] never goes back: where newcomers start */
-	struct thread *current;       /* [lock] */
-	struct thread *idle;          /* [I] */
-	struct thread *prev;          /* [lock] between two halves of a switch: who was left */
-	u64 idle_ns;                  /* [lock] */
-	u64 switches;                 /* [lock] */
-	u64 ticks_user, ticks_kernel; /* [c] */
-	u64 load[3];                  /* [c] fixed point, 1 << 16 */
-	u64 load_next;                /* [c] when the next sample is due, ns */
+	struct spinlock lock;                /* RANK_RUNQ */
+	struct tree queue;                   /* [lock] READY threads by vruntime */
+	struct list rt[RT_PRIORITY_MAX + 1]; /* [lock] READY real-time threads by priority */
+	u64 rt_ready[2];                     /* [lock] bit n: rt[n] is not empty */
+	u64 rt_spent;                        /* [lock] ns that they had in this period */
+	u64 rt_period_end;                   /* [lock] */
+	u32 count;                           /* [lock] READY threads of both kinds */
+	u32 cpu;                             /* [I] */
+	u64 min_vruntime;                    /* [lock] never goes back: where newcomers start */
+	struct thread *current;              /* [lock] */
+	struct thread *idle;                 /* [I] */
+	struct thread *prev;                 /* [lock] between two halves of a switch: who was left */
+	u64 idle_ns;                         /* [lock] */
+	u64 switches;                        /* [lock] */
+	u64 ticks_user, ticks_kernel;        /* [c] */
+	u64 load[3];                         /* [c] fixed point, 1 << 16 */
+	u64 load_next;                       /* [c] when the next sample is due, ns */
 };
 
 /* timer_request: this CPU's one-shot interrupt at DEADLINE or earlier. Interrupts off. */

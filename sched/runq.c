@@ -1,11 +1,13 @@
-/* Choosing who runs. Threads are ordered by virtual runtime: CPU time received, divided by weight. The leftmost has
- * received least and runs next; so each gets its share, and a thread that slept runs soon. */
+/* Choosing who runs. Real-time threads come first, by priority. The others are ordered by virtual runtime: CPU time
+ * received, divided by weight. The leftmost has received least and runs next; so each gets its share, and a thread that
+ * slept runs soon. */
 #include "hal/base/assert.h"
 #include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/fpu.h"
 #include "hal/time/clock.h"
+#include "kernel/abi/linux.h"
 #include "sched/internal.h"
 #include "sched/waitq.h"
 #include "vm/aspace.h"
@@ -14,6 +16,9 @@
 #define SLEEP_CREDIT (6 * NS_PER_MSEC) /* how far behind the others a sleeper may start */
 #define WAKE_MARGIN (1 * NS_PER_MSEC) /* how far ahead the running thread must be to be preempted by a wake */
 #define LOAD_PERIOD (5 * NS_PER_SEC)
+#define RT_PERIOD NS_PER_SEC /* of which real-time threads get RT_SHARE while others wait */
+#define RT_SHARE (950 * NS_PER_MSEC)
+#define IDLE_WEIGHT 3 /* of SCHED_IDLE */
 
 static struct runq boot_runq;
 static struct thread boot_thread; /* the context of kernel_main, until sched_start */
@@ -39,6 +44,41 @@ static struct thread *leftmost(struct runq *rq)
 	return rq->queue.first ? tree_entry(rq->queue.first, struct thread, runq_node) : NULL;
 }
 
+/* --- real-time threads; all with the rq lock held --- */
+
+static u32 rt_highest(const struct runq *rq)
+{
+	if (rq->rt_ready[1])
+		return 127 - (u32)__builtin_clzl(rq->rt_ready[1]);
+	return rq->rt_ready[0] ? 63 - (u32)__builtin_clzl(rq->rt_ready[0]) : 0;
+}
+
+/* rt_throttled: they have had their share, and others wait. */
+static bool rt_throttled(const struct runq *rq)
+{
+	return rq->rt_spent >= RT_SHARE && rq->queue.first;
+}
+
+static void rt_account(struct runq *rq, struct thread *t, u64 delta, u64 now)
+{
+	if (now >= rq->rt_period_end) {
+		rq->rt_period_end = now + RT_PERIOD;
+		rq->rt_spent = 0;
+	}
+	if (!t->rt_priority)
+		return;
+	rq->rt_spent += delta;
+	t->rr_left -= MIN(delta, t->rr_left);
+}
+
+/* rt_turn_over: the running thread of SCHED_RR has to let the others of its priority run. */
+static bool rt_turn_over(const struct runq *rq, const struct thread *t)
+{
+	return t->policy == SCHED_RR && !t->rr_left && !list_empty(&rq->rt[t->rt_priority]);
+}
+
+/* --- the queue --- */
+
 /* account: charge the running thread for its time up to NOW. => rq lock held */
 static void account(struct runq *rq, struct thread *t, u64 now)
 {
@@ -46,26 +86,56 @@ static void account(struct runq *rq, struct thread *t, u64 now)
 
 	t->run_started = now;
 	t->runtime += delta;
+	rt_account(rq, t, delta, now);
 	if (t->idle) {
 		rq->idle_ns += delta;
 		return;
 	}
+	if (t->rt_priority)
+		return;
 	t->vruntime += t->weight == 1024 ? delta : delta * 1024 / t->weight;
 	struct thread *first = leftmost(rq);
 	u64 least = first ? MIN(first->vruntime, t->vruntime) : t->vruntime;
 	rq->min_vruntime = MAX(rq->min_vruntime, least);
 }
 
-static void enqueue(struct runq *rq, struct thread *t)
+/* enqueue: FIRST: it has not used up its turn. */
+static void enqueue(struct runq *rq, struct thread *t, bool first)
 {
-	tree_insert(&rq->queue, &t->runq_node, vruntime_less);
+	u32 prio = t->rt_priority;
+
 	rq->count++;
+	if (!prio) {
+		tree_insert(&rq->queue, &t->runq_node, vruntime_less);
+		return;
+	}
+	if (first)
+		list_push_front(&rq->rt[prio], &t->rt_link);
+	else
+		list_push_back(&rq->rt[prio], &t->rt_link);
+	rq->rt_ready[prio / 64] |= BIT(prio % 64);
 }
 
 static void dequeue(struct runq *rq, struct thread *t)
 {
-	tree_remove(&rq->queue, &t->runq_node);
+	u32 prio = t->rt_priority;
+
 	rq->count--;
+	if (!prio) {
+		tree_remove(&rq->queue, &t->runq_node);
+		return;
+	}
+	list_remove(&t->rt_link);
+	if (list_empty(&rq->rt[prio]))
+		rq->rt_ready[prio / 64] &= ~BIT(prio % 64);
+}
+
+/* best: who has the best claim among the ready threads. => NULL: there is none */
+static struct thread *best(struct runq *rq)
+{
+	u32 prio = rt_highest(rq);
+
+	return prio && !rt_throttled(rq) ? list_first(&rq->rt[prio], struct thread, rt_link) : leftmost(rq);
 }
 
 static void resched(struct runq *rq)
@@ -74,22 +144,31 @@ static void resched(struct runq *rq)
 	cpu_send_resched(rq->cpu);
 }
 
+/* preempts: T, which has just become ready, is to run at once. */
+static bool preempts(struct runq *rq, const struct thread *t)
+{
+	const struct thread *cur = rq->current;
+
+	if (cur->idle || t->rt_priority || cur->rt_priority)
+		return cur->idle || (t->rt_priority > cur->rt_priority && !rt_throttled(rq));
+	if (t->policy != SCHED_NORMAL)
+		return false;
+	if (cur->policy == SCHED_IDLE)
+		return true;
+	u64 ran = clock_mono() - cur->run_started;
+	return t->vruntime + WAKE_MARGIN < cur->vruntime + ran;
+}
+
 /* activate: T becomes runnable. => rq lock held */
 static void activate(struct runq *rq, struct thread *t)
 {
 	u64 floor = rq->min_vruntime > SLEEP_CREDIT ? rq->min_vruntime - SLEEP_CREDIT : 0;
-	struct thread *cur = rq->current;
 
 	t->vruntime = MAX(t->vruntime, floor);
 	t->state = THREAD_READY;
 	t->on_runq = true;
-	enqueue(rq, t);
-	if (cur->idle) {
-		resched(rq);
-		return;
-	}
-	u64 ran = clock_mono() - cur->run_started;
-	if (t->vruntime + WAKE_MARGIN < cur->vruntime + ran)
+	enqueue(rq, t, false);
+	if (preempts(rq, t))
 		resched(rq);
 }
 
@@ -127,10 +206,65 @@ void thread_start(struct thread *t)
 	t->vruntime = MAX(t->vruntime, rq->min_vruntime);
 	t->state = THREAD_READY;
 	t->on_runq = true;
-	enqueue(rq, t);
-	if (rq->current->idle)
+	enqueue(rq, t, false);
+	if (rq->current->idle || t->rt_priority > rq->current->rt_priority)
 		resched(rq);
 	spin_unlock_irq(&rq->lock, on);
+}
+
+/* --- policies --- */
+
+static u32 nice_weight(int nice)
+{
+	/* Each level is a tenth more or less of the CPU (sched(7)); 1024 * 1.25^-nice */
+	static const u32 weights[40] = {
+	        88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
+	        3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
+	        172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15,
+	};
+
+	return weights[MAX(-20, MIN(19, nice)) + 20];
+}
+
+void thread_set_policy(struct thread *t, u32 policy, u32 priority, int nice, bool reset_on_fork)
+{
+	struct runq *rq = runq_of(t);
+	bool on = spin_lock_irq(&rq->lock);
+	bool queued = t->on_runq && rq->current != t;
+
+	if (queued)
+		dequeue(rq, t);
+	else if (rq->current == t)
+		account(rq, t, clock_mono());
+	if (t->rt_priority && !priority) /* what others received meanwhile is not made up for */
+		t->vruntime = MAX(t->vruntime, rq->min_vruntime);
+	t->policy = (u8)policy;
+	t->rt_priority = (u8)priority;
+	t->weight = policy == SCHED_IDLE ? IDLE_WEIGHT : nice_weight(nice);
+	t->reset_on_fork = reset_on_fork;
+	t->rr_left = RR_TURN;
+	if (queued)
+		enqueue(rq, t, false);
+	if (t->on_runq)
+		resched(rq);
+	spin_unlock_irq(&rq->lock, on);
+}
+
+void thread_set_nice(struct thread *t, int nice)
+{
+	if (t->policy != SCHED_IDLE)
+		write_once(t->weight, nice_weight(nice));
+}
+
+void thread_inherit(struct thread *t, int nice)
+{
+	const struct thread *me = thread_current();
+	bool reset = me->reset_on_fork;
+
+	t->policy = reset ? SCHED_NORMAL : me->policy;
+	t->rt_priority = reset ? 0 : me->rt_priority;
+	t->rr_left = RR_TURN;
+	t->weight = t->policy == SCHED_IDLE ? IDLE_WEIGHT : nice_weight(reset && nice < 0 ? 0 : nice);
 }
 
 /* --- switching --- */
@@ -201,18 +335,20 @@ static void schedule(bool preempted)
 		if (preempted || prev->state == THREAD_RUNNING) {
 			if (prev->state == THREAD_RUNNING)
 				prev->state = THREAD_READY;
-			enqueue(rq, prev);
+			enqueue(rq, prev, preempted && !rt_turn_over(rq, prev));
 		} else {
 			prev->on_runq = false;
 		}
 	}
-	next = leftmost(rq);
+	next = best(rq);
 	if (next)
 		dequeue(rq, next);
 	else
 		next = rq->idle;
 	if (next->state == THREAD_READY)
 		next->state = THREAD_RUNNING;
+	if (!next->rr_left)
+		next->rr_left = RR_TURN;
 	if (next == prev) {
 		spin_unlock_no_resched(&rq->lock);
 		return;
@@ -251,7 +387,8 @@ void sched_yield(void)
 	if (rq->count) {
 		struct thread *t = thread_current();
 
-		/* Behind the next one: yielding gives way even to who has received more. */
+		/* A real-time thread goes behind those of its priority. Another goes behind
+		 * the next one: yielding gives way even to who has received more. */
 		WITH_LOCK (&rq->lock) {
 			struct thread *first = leftmost(rq);
 
@@ -293,6 +430,19 @@ static void load_sample(struct runq *rq, u64 now)
 			rq->load[i] = (rq->load[i] * decay[i] + (running << 16) * (2048 - decay[i])) / 2048;
 }
 
+/* due: somebody else has a better claim than the running T. => rq lock held */
+static bool due(struct runq *rq, const struct thread *t)
+{
+	const struct thread *first = best(rq);
+
+	if (!first)
+		return false;
+	if (first->rt_priority || t->rt_priority)
+		return first->rt_priority > t->rt_priority || (!first->rt_priority && rt_throttled(rq)) ||
+		       rt_turn_over(rq, t);
+	return first->vruntime < t->vruntime;
+}
+
 void sched_tick(bool from_user)
 {
 	struct runq *rq = this_runq();
@@ -309,10 +459,8 @@ void sched_tick(bool from_user)
 	else
 		t->ticks_kernel++, rq->ticks_kernel++;
 	WITH_LOCK (&rq->lock) {
-		struct thread *first = leftmost(rq);
-
 		account(rq, t, now);
-		if (first && first->vruntime < t->vruntime && !sabotage(no_preemption))
+		if (due(rq, t) && !sabotage(no_preemption))
 			atomic_or(&t->cpu.work, WORK_RESCHED);
 	}
 	timer_request(now + TICK);
@@ -339,6 +487,8 @@ void sched_init(void)
 	struct runq *rq = &boot_runq;
 
 	spin_init(&rq->lock, "runq", RANK_RUNQ);
+	for (u32 i = 0; i < ARRAY_SIZE(rq->rt); i++)
+		list_init(&rq->rt[i]);
 	rq->cpu = cpu->cpu;
 	rq->load_next = LOAD_PERIOD;
 	rq->current = &boot_thread;

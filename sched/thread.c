@@ -28,6 +28,7 @@ int thread_init(struct thread *t, const char *name, void (*fn)(void *), void *ar
 	if (kstack_alloc(t) < 0)
 		return -ENOMEM;
 	t->weight = 1024;
+	list_init(&t->rt_link);
 	t->state = THREAD_NEW;
 	str_copy(t->name, name, sizeof(t->name));
 	*(struct start *)t->kstack = (struct start){fn, arg};
@@ -73,16 +74,4 @@ struct aspace *thread_set_aspace(struct aspace *as)
 		pmap_activate_kernel();
 	preempt_enable();
 	return old;
-}
-
-void thread_set_nice(struct thread *t, int nice)
-{
-	/* Each level is a tenth more or less of the CPU (sched(7)); 1024 * 1.25^-nice */
-	static const u32 weights[40] = {
-	        88761, 71755, 56483, 46273, 36291, 29154, 23254, 18705, 14949, 11916, 9548, 7620, 6100, 4904,
-	        3906,  3121,  2501,  1991,  1586,  1277,  1024,  820,   655,   526,   423,  335,  272,  215,
-	        172,   137,   110,   87,    70,    56,    45,    36,    29,    23,    18,   15,
-	};
-
-	write_once(t->weight, weights[MAX(-20, MIN(19, nice)) + 20]);
 }

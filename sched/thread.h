@@ -18,6 +18,7 @@
 #include "hal/base/tree.h"
 #include "hal/cpu/percpu.h"
 #include "hal/cpu/spinlock.h"
+#include "hal/time/clock.h"
 
 struct aspace;
 
@@ -48,6 +49,11 @@ struct thread {
 	u64 fs_base, gs_base;                    /* [c] of ring 3 */
 	struct cpu_selectors selectors;          /* [c] of ring 3, while switched away */
 	struct tree_node runq_node;              /* [r] by vruntime */
+	struct list rt_link;                     /* [r] among the ready threads of its priority */
+	u8 policy;                               /* [r] SCHED_* */
+	u8 rt_priority;                          /* [r] 1 .. 99: real-time; 0: shares by weight */
+	bool reset_on_fork;                      /* [r] what it makes starts as an ordinary thread */
+	u64 rr_left;                             /* [r] ns left of a SCHED_RR thread's turn */
 	u64 vruntime;                            /* [r] weighted ns received */
 	u64 run_started;                         /* [r] when it got the CPU, monotonic ns */
 	u32 weight;                              /* [r] by nice level; 1024 is nice 0 */
@@ -83,8 +89,20 @@ bool thread_wake(struct thread *t);
  * interrupts. */
 void thread_interrupt(struct thread *t, bool kill);
 
-/* thread_set_nice: weights as Linux's (nice -20 .. 19). */
+/* How a thread shares the CPU (sched(7)): real-time threads by priority, and first come, first served (SCHED_FIFO) or in
+ * turns (SCHED_RR) within one; all others by weight, where SCHED_BATCH and SCHED_IDLE take the CPU from nobody when they
+ * wake. Real-time threads leave the others a twentieth of each second. */
+#define RT_PRIORITY_MAX 99
+#define RR_TURN (100 * NS_PER_MSEC)
+
+/* thread_set_policy: of T, at any time. PRIORITY is 0 but for SCHED_FIFO and SCHED_RR; NICE counts for the others. */
+void thread_set_policy(struct thread *t, u32 policy, u32 priority, int nice, bool reset_on_fork);
+
+/* thread_set_nice: the weight of T, unless its policy gives another (nice -20 .. 19). */
 void thread_set_nice(struct thread *t, int nice);
+
+/* thread_inherit: a new thread shares the CPU as the running one does, with NICE. */
+void thread_inherit(struct thread *t, int nice);
 
 /* thread_set_aspace: the running thread moves to AS (a reference is handed over); the old one is returned. */
 struct aspace *thread_set_aspace(struct aspace *as);

@@ -294,13 +294,13 @@ static void status_memory(struct seq *s, struct aspace *as)
 
 static void status_signals(struct seq *s, const struct snapshot *t)
 {
-	const u64 all = BIT(CAP_LAST_CAP + 1) - 1;
+	const struct creds *c = &t->creds;
 
 	seq_printf(s, "Threads:\t%u\nSigQ:\t0/0\n", t->tasks);
 	seq_printf(s, "SigPnd:\t%016lx\nShdPnd:\t%016lx\nSigBlk:\t%016lx\nSigIgn:\t%016lx\nSigCgt:\t%016lx\n",
 	           t->pending, t->shared_pending, t->blocked, t->ignored, t->caught);
-	seq_printf(s, "CapInh:\t%016x\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016x\n",
-	           0, t->creds.caps & all, t->creds.caps & all, all, 0);
+	seq_printf(s, "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016x\n",
+	           c->caps_inheritable, c->caps_permitted, c->caps, CAP_ALL, 0);
 }
 
 static int status_show(struct seq *s, struct proc_node *n)

@@ -11,6 +11,7 @@
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/fpu.h"
 #include "hal/cpu/random.h"
+#include "kernel/abi/capability.h"
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/elf.h"
@@ -415,7 +416,7 @@ static void find_rights(struct exec *x)
 		c->egid = i->gid;
 	c->suid = c->fsuid = c->euid;
 	c->sgid = c->fsgid = c->egid;
-	c->caps = c->euid == 0 ? ~0UL : 0;
+	c->caps = c->caps_permitted = c->euid == 0 ? CAP_ALL : 0;
 }
 
 /* --- the vectors --- */

@@ -176,7 +176,7 @@ static int task_fill(struct task *t, const struct clone_request *req)
 		return err;
 	}
 	copy_registers(t, req);
-	thread_set_nice(&t->thread, proc_current()->nice);
+	thread_inherit(&t->thread, proc_current()->nice);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "kernel/fs/fdtable.h"
 #include "kernel/fs/fsctx.h"
 #include "kernel/fs/vfs.h"
+#include "kernel/abi/capability.h"
 #include "kernel/proc/exec.h"
 #include "kernel/proc/proc.h"
 #include "vm/aspace.h"
@@ -104,7 +105,7 @@ int proc_start_init(const char *path, char *const argv[], char *const envp[])
 		return -ENOMEM;
 	assert(t->pid->nr == 1);
 	limits_default(p->limits);
-	p->creds.caps = ~0UL;
+	p->creds.caps = p->creds.caps_permitted = CAP_ALL;
 	str_copy(p->name, "init", sizeof(p->name));
 	WITH_LOCK (&proc_lock) {
 		p->pid = t->pid;

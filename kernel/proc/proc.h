@@ -56,7 +56,8 @@ struct creds {
 	u32 gid, egid, sgid, fsgid;
 	u32 ngroups;
 	u32 groups[NGROUPS];
-	u64 caps; /* effective capabilities, bit n = capability n; all for root */
+	/* Capabilities, bit n = capability n. CAPS are the effective ones; all for root (capabilities(7)) */
+	u64 caps, caps_permitted, caps_inheritable;
 };
 
 /* --- signals --- (signal.c) */

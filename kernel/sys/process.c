@@ -304,12 +304,6 @@ i64 sys_arch_prctl(int code, u64 addr)
 	}
 }
 
-i64 sys_sched_yield(void)
-{
-	sched_yield();
-	return 0;
-}
-
 /* --- groups and sessions --- */
 
 i64 sys_setpgid(int pid, int pgid)
@@ -431,10 +425,17 @@ i64 sys_getegid(void)
 
 #define KEEP 0xffffffffU /* -1: leave this one as it is */
 
-/* caps_update: what root may is lost with its number, and comes back with it (capabilities(7)). */
-static void caps_update(struct creds *c)
+/* caps_update: what the change from OLD does to capabilities (capabilities(7), "Effect of user ID changes"). */
+static void caps_update(struct creds *c, const struct creds *old)
 {
-	c->caps = c->euid == 0 ? ~0UL : 0;
+	bool was_root = !old->uid || !old->euid || !old->suid;
+
+	if (was_root && c->uid && c->euid && c->suid)
+		c->caps_permitted = c->caps = 0;
+	if (!old->euid && c->euid)
+		c->caps = 0;
+	else if (old->euid && !c->euid)
+		c->caps = c->caps_permitted;
 }
 
 static bool is_one_of(u32 id, u32 a, u32 b, u32 c)
@@ -444,7 +445,7 @@ static bool is_one_of(u32 id, u32 a, u32 b, u32 c)
 
 i64 sys_setresuid(u32 ruid, u32 euid, u32 suid)
 {
-	struct creds *c = &proc_current()->creds;
+	struct creds *c = &proc_current()->creds, old = *c;
 
 	if (!capable(CAP_SETUID) &&
 	    !(is_one_of(ruid, c->uid, c->euid, c->suid) && is_one_of(euid, c->uid, c->euid, c->suid) &&
@@ -454,7 +455,7 @@ i64 sys_setresuid(u32 ruid, u32 euid, u32 suid)
 	c->euid = euid == KEEP ? c->euid : euid;
 	c->suid = suid == KEEP ? c->suid : suid;
 	c->fsuid = c->euid;
-	caps_update(c);
+	caps_update(c, &old);
 	return 0;
 }
 
@@ -795,51 +796,4 @@ i64 sys_personality(u32 persona)
 	if (persona != 0xffffffff)
 		p->personality = persona;
 	return old;
-}
-
-/* --- placement: one CPU so far --- */
-
-static bool task_exists(int tid)
-{
-	bool found = tid == 0;
-
-	WITH_LOCK (&proc_lock) {
-		struct pid *pid = tid > 0 ? pid_find(tid) : NULL;
-
-		found = found || (pid && pid->task);
-	}
-	return found;
-}
-
-i64 sys_getcpu(uaddr_t cpu, uaddr_t node, uaddr_t cache)
-{
-	u32 here = this_cpu_read(cpu), zero = 0;
-
-	if (cpu.va && copyout(cpu, &here, sizeof(here)) < 0)
-		return -EFAULT;
-	return node.va ? copyout(node, &zero, sizeof(zero)) : 0;
-}
-
-i64 sys_sched_getaffinity(int pid, u64 size, uaddr_t mask)
-{
-	u64 cpus = 0;
-
-	if (size < 8 || size % 8)
-		return -EINVAL;
-	if (!task_exists(pid))
-		return -ESRCH;
-	for (u32 i = 0; i < cpu_count && i < 64; i++)
-		cpus |= BIT(i);
-	return copyout(mask, &cpus, 8) < 0 ? -EFAULT : 8;
-}
-
-i64 sys_sched_setaffinity(int pid, u64 size, uaddr_t mask)
-{
-	u64 cpus = 0;
-
-	if (copyin(&cpus, mask, MIN(size, 8UL)) < 0)
-		return -EFAULT;
-	if (!task_exists(pid))
-		return -ESRCH;
-	return cpus & (cpu_count >= 64 ? ~0UL : BIT(cpu_count) - 1) ? 0 : -EINVAL;
 }

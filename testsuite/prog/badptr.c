@@ -139,6 +139,10 @@ static u64 good_clone3[8]; /* an exit signal of 0, and no stack */
 static u32 good_groups[2] = {1, 2};
 static char *good_argv[] = {"true", NULL};
 static u64 good_affinity = 1;
+static u32 good_cap[2] = {0x20080522, 0}; /* version 3, oneself */
+static u32 good_cap_data[6];
+static int good_priority;
+static u32 good_sched_attr[14] = {48};
 
 static void make_zombie(void)
 {
@@ -279,6 +283,16 @@ static const struct call calls[] = {
         CALL(futex, ALIGNED, I(good_word), V(0), V(0), V(&good_time), V(0), V(0)),
         CALL(futex, 0, V(&good_word), V(0), V(0), I(good_time), V(0), V(0)),
         CALL(futex, ALIGNED, V(&good_word), V(4), V(0), V(0), I(good_word), V(0)), /* CMP_REQUEUE */
+        CALL(capget, 0, I(good_cap), V(scratch)),
+        CALL(capget, 0, V(good_cap), O(24)),
+        CALL(capset, 0, I(good_cap), V(scratch)),
+        CALL(capset, NO_GOOD, V(good_cap), I(good_cap_data)),
+        CALL(sched_setparam, 0, V(0), I(good_priority)),
+        CALL(sched_getparam, 0, V(0), O(4)),
+        CALL(sched_setscheduler, 0, V(0), V(0), I(good_priority)),
+        CALL(sched_rr_get_interval, 0, V(0), O(16)),
+        CALL(sched_setattr, 0, V(0), P(good_sched_attr, 48), V(0)),
+        CALL(sched_getattr, 0, V(0), O(56), V(56), V(0)),
         CALL(sched_setaffinity, 0, V(0), V(8), I(good_affinity)),
         CALL(sched_getaffinity, 0, V(0), V(8), O(8)),
         CALL(getdents64, PART, F(DIR_FD), O(24), V(1024)),

@@ -44,3 +44,17 @@ def test_loops_without_calls(t):
                               "{ wait $two; } 2>/dev/null; echo $?", timeout=LIMIT)
     t.equal((status, output), (0, "137\n143\n"),
             "[P11] loops that make no system call can be killed")
+
+
+def test_policies(t):
+    """Where the machine's clock counts instructions, and the host's load does not show."""
+    status, output, _ = t.run("/test/sched @late 0; /test/sched @late 1; /test/sched @left; /test/sched @idle",
+                              icount=True, timeout=300)
+    t.equal(status, 0, "[P11] the measurements run")
+    ordinary, fifo, left, idle = (int(word) for word in output.split())
+    t.ok(fifo < 100 < ordinary, "[P11] a SCHED_FIFO thread that wakes runs at once, whatever it had before",
+         f"late by {fifo} us, an ordinary one by {ordinary} us")
+    t.ok(50 <= left <= 200, "[P11] real-time threads that never sleep leave the others a twentieth",
+         f"{left} of 3000 ms")
+    t.ok(idle > 20000, "[P11] a SCHED_IDLE thread gets next to nothing beside an ordinary one",
+         f"{idle} turns of the other to its 1000")
