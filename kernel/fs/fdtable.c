@@ -4,6 +4,7 @@
 #include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "kernel/fs/locks.h"
+#include "kernel/fs/unix.h"
 #include "vm/kmem.h"
 
 #define WORD_BITS 64U
@@ -175,9 +176,13 @@ void fdtable_get(struct fdtable *t)
 /* file_close: F is no longer at a number of T; a close by any number drops the process's record locks. */
 static void file_close(struct fdtable *t, struct file *f)
 {
+	bool sock = unlikely(atomic_load(&unix_in_flight)) && file_is_unix(f);
+
 	if (locks_any(f->inode))
 		locks_release_process(f->inode, t);
 	file_put(f);
+	if (sock) /* messages may be all that holds it now */
+		unix_collect();
 }
 
 void fdtable_put(struct fdtable *t)
@@ -355,6 +360,19 @@ void fd_cancel(int fd)
 	spin_lock(&t->lock);
 	number_release(t, fd);
 	spin_unlock(&t->lock);
+}
+
+int fd_reserve_pair(int fds[2], bool cloexec)
+{
+	fds[0] = fd_reserve(0, cloexec);
+	if (fds[0] < 0)
+		return fds[0];
+	fds[1] = fd_reserve(0, cloexec);
+	if (fds[1] < 0) {
+		fd_cancel(fds[0]);
+		return fds[1];
+	}
+	return 0;
 }
 
 int fd_install(struct file *f, u32 min, bool cloexec)

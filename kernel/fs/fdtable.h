@@ -86,6 +86,9 @@ int fd_reserve(u32 min, bool cloexec);
 void fd_commit(int fd, struct file *f);
 void fd_cancel(int fd);
 
+/* fd_reserve_pair: two numbers. => 0, or an error and none */
+int fd_reserve_pair(int fds[2], bool cloexec);
+
 /* fd_install: both at once. On success the reference to F is the table's. => the number, or as fd_reserve */
 int fd_install(struct file *f, u32 min, bool cloexec);
 

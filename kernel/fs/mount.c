@@ -12,6 +12,7 @@
 #include "kernel/fs/pipe.h"
 #include "kernel/fs/procfs.h"
 #include "kernel/fs/ramfs.h"
+#include "kernel/fs/unix.h"
 #include "vm/kmem.h"
 
 struct list mount_list = LIST_INIT(mount_list);
@@ -85,5 +86,6 @@ void vfs_init(void)
 	pipe_init();
 	anon_init();
 	memfd_init();
+	unix_init();
 	devfs_init();
 }

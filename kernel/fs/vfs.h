@@ -105,6 +105,7 @@ struct inode {
 		struct dir dir;          /* [n] directories in memory */
 		char *link;              /* [I] symbolic links in memory: the text */
 		struct pipe *pipe;       /* [i] fifos and pipes: while open */
+		struct unix_sock *sock;  /* [unix_lock] sockets: who is bound to it, or NULL */
 	};
 	void *private;     /* [I] the file system's */
 	u32 seals;         /* [i] F_SEAL_* (kernel/fs/memfd.c) */

@@ -65,20 +65,6 @@ i64 sys_dup3(int oldfd, int newfd, int flags)
 
 /* --- pipes --- */
 
-/* pipe_numbers: two numbers, reserved. => 0, or an error and none */
-static int pipe_numbers(int fds[2], bool cloexec)
-{
-	fds[0] = fd_reserve(0, cloexec);
-	if (fds[0] < 0)
-		return fds[0];
-	fds[1] = fd_reserve(0, cloexec);
-	if (fds[1] < 0) {
-		fd_cancel(fds[0]);
-		return fds[1];
-	}
-	return 0;
-}
-
 static int pipe_open(int fds[2], u32 flags, uaddr_t user)
 {
 	struct file *ends[2];
@@ -102,7 +88,7 @@ i64 sys_pipe2(uaddr_t user, int flags)
 
 	if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT))
 		return -EINVAL;
-	if ((err = pipe_numbers(fds, flags & O_CLOEXEC)) < 0)
+	if ((err = fd_reserve_pair(fds, flags & O_CLOEXEC)) < 0)
 		return err;
 	if ((err = pipe_open(fds, flags & ~O_CLOEXEC, user)) < 0) {
 		fd_cancel(fds[0]);

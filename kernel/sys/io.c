@@ -5,9 +5,6 @@
 #include "kernel/sys/path.h"
 #include "vm/kmem.h"
 
-#define IO_MAX 0x7ffff000UL /* bytes in one call, as Linux's MAX_RW_COUNT */
-#define IOV_MAX 1024U
-
 enum io_op {
 	IO_READ,
 	IO_WRITE
@@ -78,18 +75,10 @@ static inline i64 io_at(int fd, enum io_op op, struct uio *u, i64 offset)
 	return n;
 }
 
-static inline int user_buffer(struct uio *u, uaddr_t buf, u64 count)
-{
-	if (!user_range_ok(buf, count))
-		return -EFAULT;
-	uio_user(u, buf, MIN(count, IO_MAX));
-	return 0;
-}
-
 i64 sys_read(int fd, uaddr_t buf, u64 count)
 {
 	struct uio u;
-	int err = user_buffer(&u, buf, count);
+	int err = iov_one(&u, buf, count);
 
 	return err < 0 ? err : io_here(fd, IO_READ, &u);
 }
@@ -97,7 +86,7 @@ i64 sys_read(int fd, uaddr_t buf, u64 count)
 i64 sys_write(int fd, uaddr_t buf, u64 count)
 {
 	struct uio u;
-	int err = user_buffer(&u, buf, count);
+	int err = iov_one(&u, buf, count);
 
 	return err < 0 ? err : io_here(fd, IO_WRITE, &u);
 }
@@ -105,7 +94,7 @@ i64 sys_write(int fd, uaddr_t buf, u64 count)
 i64 sys_pread64(int fd, uaddr_t buf, u64 count, i64 offset)
 {
 	struct uio u;
-	int err = user_buffer(&u, buf, count);
+	int err = iov_one(&u, buf, count);
 
 	return err < 0 ? err : io_at(fd, IO_READ, &u, offset);
 }
@@ -113,7 +102,7 @@ i64 sys_pread64(int fd, uaddr_t buf, u64 count, i64 offset)
 i64 sys_pwrite64(int fd, uaddr_t buf, u64 count, i64 offset)
 {
 	struct uio u;
-	int err = user_buffer(&u, buf, count);
+	int err = iov_one(&u, buf, count);
 
 	return err < 0 ? err : io_at(fd, IO_WRITE, &u, offset);
 }
@@ -195,15 +184,14 @@ static i64 io_vector_at(int fd, enum io_op op, uaddr_t iov, u64 count, i64 offse
 {
 	struct uio_seg few[IOV_FEW];
 	struct uio u;
-	void *segs;
+	struct uio_seg *segs;
 	i64 n = iov_get(&u, iov, count, few);
 
 	if (n < 0)
 		return n;
 	segs = u.segs;
 	n = io_at(fd, op, &u, offset);
-	if (segs != few)
-		kfree(segs);
+	iov_put(segs, few);
 	return n;
 }
 

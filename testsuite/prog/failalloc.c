@@ -9,6 +9,8 @@
 #include <sched.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 
 #define SYS_test_failalloc 402
 #define ALLOCATIONS 2000 /* more than any call makes */
@@ -1189,4 +1191,122 @@ TEST(events, "[V10] each allocation of eventfd, timerfd, signalfd, memfd, pidfd 
 	      .call = call_watch,
 	      .undo = undo_watch,
 	      .gone = drop_watch});
+}
+
+/* --- sockets --- */
+
+static int socks[2];
+
+static i64 call_socketpair(void)
+{
+	return syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, socks);
+}
+
+static void drop_socks(void)
+{
+	OK(close(socks[0]));
+	OK(close(socks[1]));
+}
+
+static void undo_socks(i64 ret)
+{
+	(void)ret;
+	drop_socks();
+}
+
+static void prepare_socks(void)
+{
+	OK(call_socketpair());
+}
+
+static i64 call_send_files(void)
+{
+	static struct iovec iov = {"x", 1};
+	static struct {
+		struct cmsghdr h;
+		int fd;
+	} control = {{.cmsg_len = CMSG_LEN(4), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}, 1};
+	static struct msghdr msg = {
+	        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(4)};
+
+	return syscall(SYS_sendmsg, socks[0], &msg, 0);
+}
+
+static const struct sockaddr_un place = {.sun_family = AF_UNIX, .sun_path = "place"};
+
+static void prepare_bind(void)
+{
+	socks[0] = OK(socket(AF_UNIX, SOCK_STREAM, 0));
+	socks[1] = OK(socket(AF_UNIX, SOCK_STREAM, 0));
+}
+
+static i64 call_bind(void)
+{
+	return syscall(SYS_bind, socks[0], &place, sizeof(place));
+}
+
+static void undo_bind(i64 ret)
+{
+	undo_socks(ret);
+	OK(unlink("place"));
+}
+
+static void prepare_connect(void)
+{
+	prepare_bind();
+	OK(call_bind());
+	OK(listen(socks[0], 5));
+}
+
+static i64 call_connect(void)
+{
+	return syscall(SYS_connect, socks[1], &place, sizeof(place));
+}
+
+static void drop_connect(void)
+{
+	undo_bind(0);
+}
+
+static void prepare_accept(void)
+{
+	prepare_connect();
+	OK(call_connect());
+}
+
+static i64 call_accept(void)
+{
+	return syscall(SYS_accept4, socks[0], NULL, NULL, 0);
+}
+
+static void undo_accept(i64 fd)
+{
+	OK(close(fd));
+	drop_connect();
+}
+
+TEST(sockets, "[V10] each allocation of socketpair, bind, connect, accept and sendmsg with a file fails once")
+{
+	WALK({.name = "socketpair", .call = call_socketpair, .undo = undo_socks},
+	     {.name = "sendmsg",
+	      .prepare = prepare_socks,
+	      .call = call_send_files,
+	      .undo = undo_socks,
+	      .gone = drop_socks},
+	     {.name = "bind",
+	      .prepare = prepare_bind,
+	      .call = call_bind,
+	      .undo = undo_bind,
+	      .gone = drop_socks,
+	      .errors = {ENOSPC}},
+	     {.name = "connect",
+	      .prepare = prepare_connect,
+	      .call = call_connect,
+	      .undo = undo_bind,
+	      .gone = drop_connect},
+	     {.name = "accept4",
+	      .prepare = prepare_accept,
+	      .call = call_accept,
+	      .undo = undo_accept,
+	      .gone = drop_connect});
 }

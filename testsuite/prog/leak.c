@@ -5,7 +5,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/un.h>
 
 static void bomb(u32 count)
 {
@@ -175,6 +177,41 @@ TEST(events, "[P10] five hundred rounds of epolls, eventfds, timers, signalfds a
              "order and another")
 {
 	steady(round_events, 500);
+}
+
+/* Both ends of a pair, and a pipe, lie in the queue of one of them; and a connection that nobody accepts. */
+static void round_sockets(u32 i)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX, .sun_path = "\0leak"};
+	char buf[CMSG_SPACE(4 * sizeof(int))] __attribute__((aligned(8))) = {0};
+	struct iovec iov = {"words", 5};
+	struct msghdr msg = {
+	        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = buf, .msg_controllen = sizeof(buf)};
+	struct cmsghdr *h = CMSG_FIRSTHDR(&msg);
+	int sv[2], fds[2], server = OK(socket(AF_UNIX, SOCK_STREAM, 0)),
+	                   c = OK(socket(AF_UNIX, SOCK_STREAM, 0));
+
+	OK(bind(server, (struct sockaddr *)&a, 8));
+	OK(listen(server, 5));
+	OK(connect(c, (struct sockaddr *)&a, 8));
+	OK(socketpair(AF_UNIX, i % 2 ? SOCK_STREAM : SOCK_DGRAM, 0, sv));
+	OK(pipe(fds));
+	*h = (struct cmsghdr){.cmsg_len = CMSG_LEN(16), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+	memcpy(CMSG_DATA(h), (int[]){sv[0], sv[1], fds[0], fds[1]}, 16);
+	IS(sendmsg(sv[0], &msg, 0), 5);
+	IS(sendmsg(c, &msg, 0), 5);
+	close(fds[0]);
+	close(fds[1]);
+	close(sv[i % 3 == 0]);
+	close(i % 5 ? server : c);
+	close(sv[i % 3 != 0]);
+	close(i % 5 ? c : server);
+}
+
+TEST(sockets,
+     "[P10] five hundred rounds of sockets that hold each other, pipes, and connections never accepted")
+{
+	steady(round_sockets, 500);
 }
 
 static void on_signal(int sig)
