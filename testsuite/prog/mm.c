@@ -1,61 +1,11 @@
 /* Mappings: mmap, munmap, mprotect, mremap, brk, madvise, the stack, files in memory. */
 #include "testsuite/prog/tap.h"
-
-#include <setjmp.h>
+#include "testsuite/prog/touch.h"
 
 static void *map_at(void *addr, u64 count, int prot, int flags)
 {
 	return mmap(addr, count * PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS | flags, -1, 0);
 }
-
-/* --- catching a fault and going on --- */
-
-static sigjmp_buf fault_jump;
-static volatile int fault_signal, fault_code;
-static void *volatile fault_addr;
-
-static void on_fault(int sig, siginfo_t *info, void *context)
-{
-	(void)context;
-	fault_signal = sig;
-	fault_code = info->si_code;
-	fault_addr = info->si_addr;
-	siglongjmp(fault_jump, 1);
-}
-
-static void catch_faults(void)
-{
-	struct sigaction act = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO};
-
-	sigaction(SIGSEGV, &act, NULL);
-	sigaction(SIGBUS, &act, NULL);
-}
-
-/* => 0 when the touch went well, else the signal */
-static int touch(const void *p, bool write)
-{
-	fault_signal = 0;
-	if (sigsetjmp(fault_jump, 1) == 0) {
-		if (write)
-			*(volatile u8 *)p = 1;
-		else
-			(void)*(volatile u8 *)p;
-	}
-	return fault_signal;
-}
-
-#define READ_FAULT(p, sig, code)             \
-	do {                                 \
-		IS(touch(p, false), sig);    \
-		IS(fault_code, code);        \
-		IS(fault_addr, (void *)(p)); \
-	} while (0)
-#define WRITE_FAULT(p, sig, code)            \
-	do {                                 \
-		IS(touch(p, true), sig);     \
-		IS(fault_code, code);        \
-		IS(fault_addr, (void *)(p)); \
-	} while (0)
 
 static bool all_zero(const u8 *p, u64 n)
 {
