@@ -61,7 +61,8 @@ static int fault_read(struct aspace *as, struct region *r, struct page_slot *slo
 	int err = private_source(r, slot->va, &pa); /* FILE, ZERO */
 
 	/* What is writable or executable is readable, too: the entry has no bit against that. */
-	return err ? err : map_or_put(as, slot, pa, (r->prot & ~VM_WRITE) | VM_READ);
+	u32 prot = sabotage(zero_written) ? r->prot : r->prot & ~VM_WRITE;
+	return err ? err : map_or_put(as, slot, pa, prot | VM_READ);
 }
 
 /* fault_copy: the writer gets a page of its own that starts as OLD, which somebody keeps meanwhile. */

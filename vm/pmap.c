@@ -542,7 +542,7 @@ static bool shared_truncate(u64 *table, vaddr_t va, vaddr_t stop)
 	gather_init(&g, NULL);
 	WITH_LOCK (&share_lock) {
 		shared = frame_refs(pa) > 1;
-		if (shared) {
+		if (shared && !sabotage(shown_pages)) {
 			leaf_remove(&g, table, va, stop);
 			gather_flush(&g);
 		}
@@ -661,7 +661,8 @@ int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bo
 				write_once(table[i], e);
 			}
 			to[i] = e;
-			frame_get(pte_frame(e));
+			if (!sabotage(frame_count))
+				frame_get(pte_frame(e));
 			added++;
 		}
 		frame_of(virt_to_phys(to))->owner_data += added;

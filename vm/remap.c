@@ -1,4 +1,5 @@
 /* mremap: a mapping grows, shrinks, moves or is doubled. Everything is checked before anything changes. */
+#include "hal/base/sabotage.h"
 #include "kernel/abi/errno.h"
 #include "vm/region.h"
 
@@ -105,6 +106,8 @@ static int remap_to(struct aspace *as, const struct remap_request *q, struct reg
 		return -EINVAL;
 	if (q->fixed && to < USER_MIN)
 		return -EPERM;
+	if (q->fixed && sabotage(remap_early))
+		unmap_range(as, to, to + q->new_len, dead);
 	if (q->fixed && !len && to == q->addr) /* what is doubled would be replaced by its double */
 		return -EFAULT;
 	err = q->fixed ? resize_check(as, q, r, len, to, to + q->new_len) : resize_check(as, q, r, len, 0, 0);

@@ -235,6 +235,8 @@ i64 sys_mincore(u64 addr, u64 length, uaddr_t vec)
 		return -EINVAL;
 	if (addr > USER_MAX || length > USER_MAX - addr)
 		return -ENOMEM;
+	if (!user_range_ok(vec, pages))
+		return -EFAULT;
 	for (u64 i = 0; i < pages; i++) {
 		u8 present;
 		int err = aspace_page_state(space(), addr + i * PAGE_SIZE, &present);

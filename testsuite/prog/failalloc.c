@@ -3,6 +3,7 @@
 /* Every allocation of a system call is made to fail, one after another: the call fails in the way that is
  * documented, nothing has changed, and nothing was lost. A call that does without what it did not get may succeed. */
 #include "testsuite/prog/tap.h"
+#include "testsuite/prog/touch.h"
 
 #include <dirent.h>
 #include <poll.h>
@@ -1309,4 +1310,64 @@ TEST(sockets, "[V10] each allocation of socketpair, bind, connect, accept and se
 	      .call = call_accept,
 	      .undo = undo_accept,
 	      .gone = drop_connect});
+}
+
+/* --- pages of a file that a fork shares --- */
+
+#define SHOWN 200 /* pages, enough that a fork shares their table */
+
+/* cut_off: of the file's pages from LEFT on nothing is to be seen, before them all is as it was. */
+static void cut_off(const u8 *p, u64 left)
+{
+	for (u64 i = 0; i < SHOWN; i++) {
+		IS(touch(p + i * PAGE, false), i < left ? 0 : SIGBUS);
+		if (i < left)
+			IS(p[i * PAGE], i % 3 ? 7 : 8);
+	}
+}
+
+static void truncate_shared(u64 left)
+{
+	static u8 page[PAGE];
+	int fd = OK(open("long", O_RDWR | O_CREAT | O_TRUNC, 0600)), go[2];
+	char c;
+	u8 *p;
+
+	memset(page, 7, sizeof(page));
+	for (u32 i = 0; i < SHOWN; i++)
+		NEED(write(fd, page, PAGE) == (ssize_t)PAGE);
+	p = mmap(NULL, SHOWN * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	NEED(p != MAP_FAILED);
+	for (u32 i = 0; i < SHOWN; i++)
+		if (i % 3)
+			IS(p[i * PAGE], 7);
+		else
+			p[i * PAGE] = 8;
+	OK(pipe(go));
+	pid_t child = SPAWN({
+		close(go[1]);
+		IS(read(go[0], &c, 1), 0);
+		cut_off(p, left);
+	});
+	close(go[0]);
+	fail_next(1);
+	IS(syscall(SYS_ftruncate, fd, left * PAGE), 0);
+	cut_off(p, left);
+	if (left)
+		p[0] = 8;
+	close(go[1]);
+	IS(wait_status(child), EXITED(0));
+	cut_off(p, left);
+	OK(munmap(p, SHOWN * PAGE));
+	close(fd);
+}
+
+TEST(truncated_pages, "[V10] [V3] pages of a shortened file go from page tables that are shared, "
+                      "without memory for a copy")
+{
+	catch_faults();
+	enter_scratch();
+	truncate_shared(100);
+	truncate_shared(0);
+	truncate_shared(199);
 }
