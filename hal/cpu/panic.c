@@ -21,6 +21,8 @@ static void panic_begin(void)
 	if (__atomic_exchange_n(&panicking, 1, __ATOMIC_SEQ_CST))
 		for (;;) /* a panic within the panic, or on another CPU */
 			__asm__ volatile("hlt");
+	if (!(rdmsr(MSR_GS_BASE) >> 63)) /* a fault on the way out, with ring 3's %gs already */
+		__asm__ volatile("swapgs" ::: "memory");
 	preempt_disable();
 	/* The report may run on the stack of page faults, and may cause some (backtrace_print). */
 	this_cpu()->tss.ist[IST_PF - 1] = this_cpu()->tss.ist[IST_PANIC - 1];

@@ -153,8 +153,8 @@ static void context_take(struct trapframe *tf, const struct sigcontext *c)
 	u64 may_set = sabotage(frame_flags) ? ~0UL : RFLAGS_USER;
 
 	tf->rflags = (tf->rflags & ~may_set) | (c->eflags & may_set);
-	tf->cs = SEL_USER_CS; /* whatever the frame says */
-	tf->ss = SEL_USER_DS;
+	tf->cs = sabotage(frame_selectors) ? c->cs : SEL_USER_CS; /* whatever the frame says */
+	tf->ss = sabotage(frame_selectors) ? c->ss : SEL_USER_DS;
 	tf->orig_rax = ~0UL;
 }
 

@@ -13,7 +13,12 @@ struct entry_state {
 	u16 x87_control, x87_status, x87_tag, pad2;
 	u8 below_stack[128]; /* what lies below the stack pointer */
 	u8 xmm[16][16];
+	u8 ymm_high[16][16]; /* zeroes without AVX */
 } entry_state __attribute__((aligned(64)));
+
+#define FOR_16(op) \
+	op(0) op(1) op(2) op(3) op(4) op(5) op(6) op(7) op(8) op(9) op(10) op(11) op(12) op(13) op(14) op(15)
+#define STORE_HIGH(n) "vextractf128 $1, %ymm" #n ", entry_state+584+16*" #n "(%rip)\n"
 
 __asm__(".text\n.globl entry_record\nentry_record:\n"
         "mov %rax, entry_state+0(%rip)\nmov %rbx, entry_state+8(%rip)\n"
@@ -36,18 +41,23 @@ __asm__(".text\n.globl entry_record\nentry_record:\n"
         "movups %xmm10, entry_state+488(%rip)\nmovups %xmm11, entry_state+504(%rip)\n"
         "movups %xmm12, entry_state+520(%rip)\nmovups %xmm13, entry_state+536(%rip)\n"
         "movups %xmm14, entry_state+552(%rip)\nmovups %xmm15, entry_state+568(%rip)\n"
-        "mov $16, %ecx\nlea -128(%rsp), %rsi\nlea entry_state+200(%rip), %rdi\n"
         "pushfq\npop entry_state+128(%rip)\n" /* overwrites the 8 bytes below rsp */
-        "rep movsq\n"
-        "sub $32, %rsp\nfnstenv -4(%rsp)\nmov -4(%rsp), %ax\nmov %ax, entry_state+192(%rip)\n"
-        "mov 0(%rsp), %ax\nmov %ax, entry_state+194(%rip)\n"
-        "mov 4(%rsp), %ax\nmov %ax, entry_state+196(%rip)\nfldenv -4(%rsp)\n"
-        "mov entry_state+56(%rip), %rsp\nxor %eax, %eax\nxor %ecx, %ecx\nxor %esi, %esi\nxor %edi, %edi\n"
-        "jmp _start\n");
+        "mov $1, %eax\ncpuid\nand $0x18000000, %ecx\ncmp $0x18000000, %ecx\njne 1f\n" /* OSXSAVE, AVX */
+        FOR_16(STORE_HIGH) "1: xor %ebx, %ebx\nxor %edx, %edx\n"
+                           "mov $16, %ecx\nlea -128(%rsp), %rsi\nlea entry_state+200(%rip), %rdi\n"
+                           "rep movsq\n"
+                           "sub $32, %rsp\nfnstenv -4(%rsp)\nmov -4(%rsp), %ax\nmov %ax, "
+                           "entry_state+192(%rip)\n"
+                           "mov 0(%rsp), %ax\nmov %ax, entry_state+194(%rip)\n"
+                           "mov 4(%rsp), %ax\nmov %ax, entry_state+196(%rip)\nfldenv -4(%rsp)\n"
+                           "mov entry_state+56(%rip), %rsp\nxor %eax, %eax\nxor %ecx, %ecx\nxor %esi, "
+                           "%esi\nxor %edi, %edi\n"
+                           "jmp _start\n");
 _Static_assert(offsetof(struct entry_state, mxcsr) == 184, "entry_record");
 _Static_assert(offsetof(struct entry_state, x87_control) == 192, "entry_record");
 _Static_assert(offsetof(struct entry_state, below_stack) == 200, "entry_record");
 _Static_assert(offsetof(struct entry_state, xmm) == 328, "entry_record");
+_Static_assert(offsetof(struct entry_state, ymm_high) == 584, "entry_record");
 
 extern const char entry_record[];
 extern const Elf64_Ehdr __ehdr_start;
@@ -193,10 +203,64 @@ static void read_random(u8 *ret)
 	NEED(read(fds[0], ret, 16) == 16);
 }
 
+/* The program that came before this one left nothing in any register. => whether that is so */
+static bool entry_is_clean(void)
+{
+	static const u8 zeroes[256];
+	const struct entry_state *e = &entry_state;
+	bool clean = e->rflags == 0x202 && e->mxcsr == 0x1f80 && e->x87_control == 0x37f && !e->x87_status &&
+	             e->x87_tag == 0xffff && !memcmp(e->xmm, zeroes, 256) &&
+	             !memcmp(e->ymm_high, zeroes, 256);
+	u64 gs = 1;
+
+	for (u32 i = 0; i < 16; i++)
+		clean &= i == 7 || !e->gpr[i];
+	clean &= !((e->ds | e->es | e->fs | e->gs) & 0xffff) && (e->cs & 0xffff) == 0x33;
+	return syscall(SYS_arch_prctl, 0x1004, &gs) == 0 && gs == 0 && clean;
+}
+
+static bool have_avx(void)
+{
+	u32 eax, ebx, ecx, edx;
+
+	__cpuid(1, eax, ebx, ecx, edx);
+	return (ecx & 0x18000000) == 0x18000000;
+}
+
+#define FILL_X(n) "pcmpeqd %%xmm" #n ", %%xmm" #n "\n"
+#define FILL_Y(n) "vcmptrueps %%ymm" #n ", %%ymm" #n ", %%ymm" #n "\n"
+
+TEST(after_another,
+     "[P6] [I5] exec leaves nothing of the old program in any register, flag, selector or base")
+{
+	static char *argv[] = {"entry", "@clean", NULL};
+	static u64 here[2];
+	static u32 mxcsr = 0x7f80;
+	static u16 control = 0xf7f;
+
+	IS(CHILD({
+		   OK(syscall(SYS_arch_prctl, 0x1001, here));
+		   if (have_avx())
+			   __asm__ volatile(FOR_16(FILL_Y)::);
+		   else
+			   __asm__ volatile(FOR_16(FILL_X)::);
+		   __asm__ volatile("ldmxcsr %[mxcsr]\nfldcw %[control]\nfldpi\nfldpi\nfldz\n"
+		                    "mov $0x2b, %%eax\nmov %%eax, %%ds\nmov %%eax, %%es\n"
+		                    "mov $-1, %%rbx\nmov %%rbx, %%r8\nmov %%rbx, %%r9\nmov %%rbx, %%r10\n"
+		                    "mov %%rbx, %%r12\nmov %%rbx, %%r13\nmov %%rbx, %%r14\nmov %%rbx, %%r15\n"
+		                    "push $0x40ed7\npopfq\nmov $59, %%eax\nsyscall\nud2" ::[mxcsr] "m"(mxcsr),
+		                    [control] "m"(control), "D"("/proc/self/exe"), "S"(argv), "d"(environ)
+		                    : "rax", "rcx", "rbx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+		                      "r15", "memory");
+	   }),
+	   EXITED(0));
+}
+
 int role_main(int argc, char **argv)
 {
 	(void)argc;
-	(void)argv;
+	if (!strcmp(argv[1], "@clean"))
+		return entry_is_clean() ? 0 : 1;
 	return write(3, (void *)aux(AT_RANDOM), 16) == 16 ? 0 : 1;
 }
 
