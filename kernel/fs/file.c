@@ -293,10 +293,10 @@ static int open_finish(struct file *f, bool created)
 	return err;
 }
 
-static int open_walk(struct file *f, int dirfd, const char *path, u32 mode, bool *ret_created)
+static int open_walk(struct file *f, int dirfd, const char *path, u32 mode, u32 flags, bool *ret_created)
 {
 	struct walk w;
-	int err = walk_at(&w, dirfd, path, open_walk_flags(f->flags));
+	int err = walk_at(&w, dirfd, path, open_walk_flags(f->flags) | flags);
 
 	if (!err)
 		err = open_locked(&w, f, mode, ret_created);
@@ -306,7 +306,7 @@ static int open_walk(struct file *f, int dirfd, const char *path, u32 mode, bool
 	return err;
 }
 
-int vfs_open_at(int dirfd, const char *path, u32 flags, u32 mode, struct file **ret)
+int vfs_open_at(int dirfd, const char *path, u32 flags, u32 mode, u32 walk_flags, struct file **ret)
 {
 	struct file *f;
 	bool created;
@@ -316,7 +316,7 @@ int vfs_open_at(int dirfd, const char *path, u32 flags, u32 mode, struct file **
 		return err;
 	if (!(f = file_alloc(flags)))
 		return -ENOMEM;
-	err = open_walk(f, dirfd, path, mode, &created);
+	err = open_walk(f, dirfd, path, mode, walk_flags, &created);
 	if (!err)
 		err = open_finish(f, created);
 	if (err < 0) {
@@ -353,7 +353,7 @@ int vfs_open_dentry(struct dentry *d, u32 flags, struct file **ret)
 
 int vfs_open_kernel(const char *path, u32 flags, u32 mode, struct file **ret)
 {
-	return vfs_open_at(AT_FDCWD, path, flags, mode, ret);
+	return vfs_open_at(AT_FDCWD, path, flags, mode, 0, ret);
 }
 
 /* --- sizes and offsets --- */

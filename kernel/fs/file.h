@@ -10,8 +10,8 @@ void file_init(void);
 /* Those that F_SETFL changes. */
 #define FILE_SET_FLAGS ((u32)(O_APPEND | O_NONBLOCK | O_NOATIME | O_DIRECT | FASYNC))
 
-/* vfs_open_at: openat(2) with a path in kernel memory. => 0 and a reference */
-int vfs_open_at(int dirfd, const char *path, u32 flags, u32 mode, struct file **ret);
+/* vfs_open_at: openat(2) with a path in kernel memory. WALK_FLAGS: WALK_NO_LINKS, or 0. => 0 and a reference */
+int vfs_open_at(int dirfd, const char *path, u32 flags, u32 mode, u32 walk_flags, struct file **ret);
 
 /* file_write_limit: how many of *N bytes may be written at POS: RLIMIT_FSIZE (SIGXFSZ) and FS_SIZE_MAX.
  * => 0, *N at least 1; -EFBIG; -EINVAL (no such offset) */

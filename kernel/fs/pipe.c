@@ -142,11 +142,11 @@ static bool pipe_writable(struct pipe *p, u32 need)
 }
 
 /* pipe_wait_data: sleep with inode->lock released. => 0 (look again); -EAGAIN; -ERESTARTSYS */
-static __noinline int pipe_wait_data(struct file *f, struct pipe *p)
+static __noinline int pipe_wait_data(struct file *f, struct pipe *p, bool nonblock)
 {
 	int err;
 
-	if (f->flags & O_NONBLOCK)
+	if (nonblock)
 		return -EAGAIN;
 	mutex_unlock(&f->inode->lock);
 	err = wait_event(&p->readers, WAIT_INTERRUPTIBLE, CLOCK_NEVER, pipe_readable(p));
@@ -154,7 +154,7 @@ static __noinline int pipe_wait_data(struct file *f, struct pipe *p)
 	return err;
 }
 
-static isize_t pipe_read(struct file *f, struct uio *u, u64 *pos)
+isize_t pipe_receive(struct file *f, struct uio *u, bool nonblock)
 {
 	struct pipe *p = f->inode->pipe;
 	isize_t r = 0;
@@ -164,7 +164,7 @@ static isize_t pipe_read(struct file *f, struct uio *u, u64 *pos)
 		return 0;
 	mutex_lock(&f->inode->lock);
 	while (!p->used && p->nwriters && !r)
-		r = pipe_wait_data(f, p);
+		r = pipe_wait_data(f, p, nonblock);
 	was_full = pipe_room(p) < PIPE_BUF;
 	if (p->used)
 		r = pipe_take(p, u);
@@ -175,12 +175,17 @@ static isize_t pipe_read(struct file *f, struct uio *u, u64 *pos)
 	return r;
 }
 
+static isize_t pipe_read(struct file *f, struct uio *u, u64 *pos)
+{
+	return pipe_receive(f, u, f->flags & O_NONBLOCK);
+}
+
 /* pipe_wait_room: as pipe_wait_data. NEED bytes, but never more often than a PIPE_BUF of room. */
-static __noinline int pipe_wait_room(struct file *f, struct pipe *p, u32 need)
+static __noinline int pipe_wait_room(struct file *f, struct pipe *p, u32 need, bool nonblock)
 {
 	int err;
 
-	if (f->flags & O_NONBLOCK)
+	if (nonblock)
 		return -EAGAIN;
 	mutex_unlock(&f->inode->lock);
 	pipe_wake(&p->readers);
@@ -190,7 +195,7 @@ static __noinline int pipe_wait_room(struct file *f, struct pipe *p, u32 need)
 }
 
 /* pipe_write_some: one stretch without sleeping, or one sleep. => bytes > 0; 0 to go on; an error */
-static isize_t pipe_write_some(struct file *f, struct pipe *p, struct uio *u, u32 need)
+static isize_t pipe_write_some(struct file *f, struct pipe *p, struct uio *u, u32 need, bool nonblock)
 {
 	if (!p->nreaders) {
 		file_signal(SIGPIPE);
@@ -198,10 +203,10 @@ static isize_t pipe_write_some(struct file *f, struct pipe *p, struct uio *u, u3
 	}
 	if (pipe_room(p) >= need)
 		return pipe_put(p, u);
-	return pipe_wait_room(f, p, need == 1 ? PIPE_BUF : need);
+	return pipe_wait_room(f, p, need == 1 ? PIPE_BUF : need, nonblock);
 }
 
-static isize_t pipe_write(struct file *f, struct uio *u, u64 *pos)
+isize_t pipe_send(struct file *f, struct uio *u, bool nonblock)
 {
 	struct pipe *p = f->inode->pipe;
 	u32 need = u->resid <= PIPE_BUF ? u->resid : 1; /* I3 */
@@ -211,7 +216,7 @@ static isize_t pipe_write(struct file *f, struct uio *u, u64 *pos)
 		return 0;
 	mutex_lock(&f->inode->lock);
 	while (u->resid && r >= 0) {
-		r = pipe_write_some(f, p, u, need);
+		r = pipe_write_some(f, p, u, need, nonblock);
 		if (r > 0) {
 			done += r;
 			need = 1;
@@ -221,6 +226,11 @@ static isize_t pipe_write(struct file *f, struct uio *u, u64 *pos)
 	if (done)
 		pipe_wake(&p->readers);
 	return done ? done : r;
+}
+
+static isize_t pipe_write(struct file *f, struct uio *u, u64 *pos)
+{
+	return pipe_send(f, u, f->flags & O_NONBLOCK);
 }
 
 static __noinline void pipe_poll_wait(struct file *f, struct pipe *p, struct poll_table *pt)
@@ -261,6 +271,150 @@ static i64 pipe_ioctl(struct file *f, u32 req, u64 arg)
 		return -ENOTTY;
 	used = atomic_load(&f->inode->pipe->used);
 	return copyout(UADDR(arg), &used, sizeof(used));
+}
+
+/* --- from file to file (splice, tee) --- */
+
+/* drain_locked: what is there, piece by piece, while SINK takes all of each. inode->lock held */
+static isize_t drain_locked(struct pipe *p, u64 n, pipe_sink sink, void *arg)
+{
+	isize_t done = 0, r = 0;
+	u32 piece;
+
+	while (n && p->used) {
+		u32 off = p->head & PAGE_MASK;
+
+		piece = MIN(MIN(n, p->used), PAGE_SIZE - off);
+		r = sink(arg, (char *)phys_to_virt(p->frames[p->head >> PAGE_SHIFT]) + off, piece);
+		if (r <= 0)
+			break;
+		pipe_consumed(p, r);
+		done += r;
+		n -= r;
+		if (r < (isize_t)piece)
+			break;
+	}
+	return done ? done : r;
+}
+
+isize_t pipe_drain(struct file *f, u64 n, bool nonblock, pipe_sink sink, void *arg)
+{
+	struct pipe *p = f->inode->pipe;
+	isize_t r = 0;
+
+	mutex_lock(&f->inode->lock);
+	while (!p->used && p->nwriters && !r)
+		r = pipe_wait_data(f, p, nonblock);
+	if (p->used)
+		r = drain_locked(p, n, sink, arg);
+	mutex_unlock(&f->inode->lock);
+	if (r > 0)
+		pipe_wake(&p->writers);
+	return r;
+}
+
+/* pipe_copy: N bytes of FROM, which has them, into TO, as far as they fit. Both locks held. => bytes; -ENOMEM */
+static isize_t pipe_copy(struct pipe *from, struct pipe *to, u32 n)
+{
+	isize_t done = 0, r = 0;
+
+	while ((u32)done < n && r >= 0 && pipe_room(to)) {
+		u32 at = (from->head + done) & (from->capacity - 1), off = at & PAGE_MASK;
+		struct uio u;
+
+		uio_kernel(&u, (char *)phys_to_virt(from->frames[at >> PAGE_SHIFT]) + off,
+		           MIN((u64)(n - done), PAGE_SIZE - off));
+		if ((r = pipe_put(to, &u)) > 0)
+			done += r;
+	}
+	return done ? done : r;
+}
+
+static void pipe_discard(struct pipe *p, u32 n)
+{
+	while (n) {
+		u32 piece = MIN(n, PAGE_SIZE - (p->head & PAGE_MASK));
+
+		pipe_consumed(p, piece);
+		n -= piece;
+	}
+}
+
+/* transfer_locked: => bytes; 0: nothing can come any more; -EAGAIN: nothing now; -EPIPE; -ENOMEM. Both locks held. */
+static isize_t transfer_locked(struct pipe *from, struct pipe *to, u64 n, bool keep)
+{
+	isize_t r;
+
+	if (!to->nreaders) {
+		file_signal(SIGPIPE);
+		return -EPIPE;
+	}
+	if (!from->used)
+		return from->nwriters ? -EAGAIN : 0;
+	if (!pipe_room(to))
+		return -EAGAIN;
+	r = pipe_copy(from, to, MIN(n, from->used));
+	if (r > 0 && !keep)
+		pipe_discard(from, r);
+	return r;
+}
+
+/* pair_lock: of two pipes, always in the same order. */
+static void pair_lock(struct inode *a, struct inode *b)
+{
+	mutex_lock(a < b ? &a->lock : &b->lock);
+	mutex_lock(a < b ? &b->lock : &a->lock);
+}
+
+/* transfer_wait: until both may be ready. => 0; -ERESTARTSYS */
+static int transfer_wait(struct pipe *from, struct pipe *to)
+{
+	int err = wait_event(&from->readers, WAIT_INTERRUPTIBLE, CLOCK_NEVER, pipe_readable(from));
+
+	return err < 0 ? err
+	               : wait_event(&to->writers, WAIT_INTERRUPTIBLE, CLOCK_NEVER, pipe_writable(to, 1));
+}
+
+isize_t pipe_transfer(struct file *from, struct file *to, u64 n, bool nonblock, bool keep)
+{
+	struct pipe *a = from->inode->pipe, *b = to->inode->pipe;
+	isize_t r;
+
+	if (a == b)
+		return -EINVAL;
+	for (;;) {
+		pair_lock(from->inode, to->inode);
+		r = transfer_locked(a, b, n, keep);
+		mutex_unlock(&from->inode->lock);
+		mutex_unlock(&to->inode->lock);
+		if (r != -EAGAIN || nonblock)
+			break;
+		if ((r = transfer_wait(a, b)) < 0)
+			break;
+	}
+	if (r > 0) {
+		pipe_wake(&a->writers);
+		pipe_wake(&b->readers);
+	}
+	return r;
+}
+
+i64 pipe_wait_writable(struct file *f, bool nonblock)
+{
+	struct pipe *p = f->inode->pipe;
+	int err = 0;
+
+	if (!pipe_writable(p, 1))
+		err = nonblock
+		              ? -EAGAIN
+		              : wait_event(&p->writers, WAIT_INTERRUPTIBLE, CLOCK_NEVER, pipe_writable(p, 1));
+	if (err < 0)
+		return err;
+	if (!atomic_load(&p->nreaders)) {
+		file_signal(SIGPIPE);
+		return -EPIPE;
+	}
+	return MAX(p->capacity - atomic_load(&p->used), 1U);
 }
 
 /* --- life --- */

@@ -210,6 +210,31 @@ i64 sys_utimensat(int dirfd, ustr_t path, uaddr_t times, int flags)
 	return change_at(dirfd, path, at_follow(flags), &c);
 }
 
+/* Times with microseconds, as of old. */
+i64 sys_futimesat(int dirfd, ustr_t path, uaddr_t times)
+{
+	struct change c = {.apply = apply_times, .set_atime = true, .set_mtime = true, .now = !times.va};
+	struct timeval tv[2];
+
+	c.atime = c.mtime = clock_real();
+	if (times.va) {
+		if (copyin(tv, times, sizeof(tv)) < 0)
+			return -EFAULT;
+		if ((u64)tv[0].tv_usec >= 1000000 || (u64)tv[1].tv_usec >= 1000000)
+			return -EINVAL;
+		c.atime = tv[0].tv_sec * NS_PER_SEC + tv[0].tv_usec * NS_PER_USEC;
+		c.mtime = tv[1].tv_sec * NS_PER_SEC + tv[1].tv_usec * NS_PER_USEC;
+	}
+	if (!path.va && dirfd != AT_FDCWD)
+		return change_fd(fd_use(dirfd), &c);
+	return change_at(dirfd, path, WALK_FOLLOW, &c);
+}
+
+i64 sys_utimes(ustr_t path, uaddr_t times)
+{
+	return sys_futimesat(AT_FDCWD, path, times);
+}
+
 i64 sys_utime(ustr_t path, uaddr_t times)
 {
 	struct change c = {.apply = apply_times, .set_atime = true, .set_mtime = true, .now = !times.va};

@@ -47,7 +47,7 @@ static u32 after_umask(u32 mode)
 
 /* --- open --- */
 
-static i64 open_at(int dirfd, ustr_t path, u32 flags, u32 mode)
+static i64 open_at(int dirfd, ustr_t path, u32 flags, u32 mode, u32 walk_flags)
 {
 	struct upath p __cleanup(upath_put);
 	struct file *f;
@@ -57,7 +57,7 @@ static i64 open_at(int dirfd, ustr_t path, u32 flags, u32 mode)
 		return err;
 	if ((fd = fd_reserve(0, flags & O_CLOEXEC)) < 0)
 		return fd;
-	if ((err = vfs_open_at(dirfd, p.s, flags, mode, &f)) < 0) {
+	if ((err = vfs_open_at(dirfd, p.s, flags, mode, walk_flags, &f)) < 0) {
 		fd_cancel(fd);
 		return err;
 	}
@@ -65,19 +65,69 @@ static i64 open_at(int dirfd, ustr_t path, u32 flags, u32 mode)
 	return fd;
 }
 
+/* how_get: a structure that may be longer, or older, than what is known here (openat2(2), "Extensibility").
+ * => 0; -EINVAL; -E2BIG; -EFAULT */
+static int how_get(uaddr_t user, u64 size, struct open_how *ret)
+{
+	u8 more;
+
+	if (size < sizeof(*ret))
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	if (copyin(ret, user, sizeof(*ret)) < 0)
+		return -EFAULT;
+	for (u64 i = sizeof(*ret); i < size; i++) {
+		if (copyin(&more, UADDR(user.va + i), 1) < 0)
+			return -EFAULT;
+		if (more)
+			return -E2BIG;
+	}
+	return 0;
+}
+
+#define OPEN_KNOWN                                                                                   \
+	((u32)(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_DSYNC | \
+	       __O_SYNC | FASYNC | O_DIRECT | O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | O_NOATIME |   \
+	       O_CLOEXEC | O_PATH | __O_TMPFILE))
+
+/* how_check: unlike open, nothing unknown is passed over. Where a path may lead (RESOLVE_*) cannot be limited but to
+ * what no link is part of. */
+static int how_check(const struct open_how *how)
+{
+	bool makes = how->flags & (O_CREAT | __O_TMPFILE);
+
+	if ((how->flags & ~(u64)OPEN_KNOWN) || (how->resolve & ~(u64)RESOLVE_NO_SYMLINKS))
+		return -EINVAL;
+	return how->mode & (makes ? ~07777UL : ~0UL) ? -EINVAL : 0;
+}
+
+i64 sys_openat2(int dirfd, ustr_t path, uaddr_t user, u64 size)
+{
+	struct open_how how;
+	int err = how_get(user, size, &how);
+
+	if (!err)
+		err = how_check(&how);
+	if (err < 0)
+		return err;
+	return open_at(dirfd, path, how.flags, how.mode,
+	               how.resolve & RESOLVE_NO_SYMLINKS ? WALK_NO_LINKS : 0);
+}
+
 i64 sys_open(ustr_t path, int flags, u32 mode)
 {
-	return open_at(AT_FDCWD, path, flags, mode);
+	return open_at(AT_FDCWD, path, flags, mode, 0);
 }
 
 i64 sys_openat(int dirfd, ustr_t path, int flags, u32 mode)
 {
-	return open_at(dirfd, path, flags, mode);
+	return open_at(dirfd, path, flags, mode, 0);
 }
 
 i64 sys_creat(ustr_t path, u32 mode)
 {
-	return open_at(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode);
+	return open_at(AT_FDCWD, path, O_CREAT | O_WRONLY | O_TRUNC, mode, 0);
 }
 
 /* --- making --- */
