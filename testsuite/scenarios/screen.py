@@ -1,8 +1,10 @@
 """The screen and its keyboard: a terminal of its own beside the serial line's."""
 
+import re
 import time
 
 LIMIT = 180
+COMMAND_MODE = r"(.*\n)*- /tmp/f .*\Z"  # of vi
 
 
 def pause(guest, seconds):
@@ -75,3 +77,91 @@ def test_text_as_file(t):
         t.ok(guest.expect(r"72 09 65 09"), "[P13] and goes on with letters and colours")
         guest.send("dd if=/dev/vcsu1 bs=640 count=1 2>/dev/null | od -A n -t x4 -N 16\n")
         t.ok(guest.expect(r"00000072 00000065 00000064 000000e9"), "[P13] /dev/vcsu1 has code points")
+
+
+def sees(guest, pattern, seconds=40):
+    """Wait until the screen matches PATTERN. => whether it did, and its text"""
+    end = time.monotonic() + seconds
+    while not (found := re.search(pattern, seen := guest.screendump().text())) and time.monotonic() < end:
+        pause(guest, 0.2)
+    return bool(found), seen
+
+
+def check(t, found_and_text, name):
+    found, text = found_and_text
+    return t.ok(found, name, text)
+
+
+def test_vi(t):
+    with start(t) as guest:
+        guest.type("for i in 1 2 3 4 5; do echo line $i; done >/tmp/f; vi /tmp/f\n")
+        check(t, sees(guest, r"\Aline 1\nline 2\n(.*\n)*.*/tmp/f 1/5"), "[P13] vi shows a file")
+        guest.press("down", "down", "end")
+        guest.type("a and more\x1b")
+        sees(guest, r"and more\n" + COMMAND_MODE)  # an escape that another key follows at once may be that key's
+        guest.press("up", "up", "home")
+        guest.type("dd")
+        guest.press("down", "down")
+        guest.type("oa new one\x1b")
+        sees(guest, r"a new one\n" + COMMAND_MODE)
+        guest.type("yyp")
+        seen = sees(guest, r"\Aline 2\nline 3 and more\nline 4\na new one\na new one\nline 5\n~")
+        check(t, seen, "[P13] arrows, End, Home; inserted, deleted, copied lines")
+        guest.type(":wq\n")
+        guest.type("clear; cat /tmp/f; wc -l </tmp/f\n")
+        seen = sees(guest, r"\Aline 2\nline 3 and more\nline 4\na new one\na new one\nline 5\n6\n")
+        check(t, seen, "[P13] and saves what was typed")
+
+
+def test_less(t):
+    with start(t) as guest:
+        guest.type("i=1; while [ $i -lt 500 ]; do echo line $i; i=$((i+1)); done | less\n")
+        check(t, sees(guest, r"\Aline 1\n(.*\n)*line 49\n"), "[P13] less shows the first page")
+        guest.press("spc")
+        check(t, sees(guest, r"\Aline 50\n"), "[P13] a space, the next")
+        guest.press("pgdn")
+        check(t, sees(guest, r"\Aline 99\n"), "[P13] so does Page Down")
+        guest.press("up")
+        check(t, sees(guest, r"\Aline 98\n"), "[P13] an arrow scrolls by one line")
+        guest.type("/line 300\n")
+        check(t, sees(guest, r"\Aline 300\n"), "[P13] a search finds its line")
+        guest.type("qclear; echo ba''ck\n")
+        check(t, sees(guest, r"\Aback\n"), "[P13] and the shell is back")
+
+
+def test_top(t):
+    with start(t) as guest:
+        guest.type("(while :; do :; done) & top -d 1\n")
+        shown, seen = sees(guest, r"\AMem:(.*\n)+ *PID +PPID(.*\n)+.*/sbin/init")
+        t.ok(shown, "[P13] top shows the processes", seen)
+        refreshed = guest.wait_until(lambda: changed(guest, seen), 20)
+        t.ok(refreshed, "[P13] and refreshes them", seen)
+        guest.type("q")
+        guest.type("kill $!; clear; echo ba''ck\n")
+        check(t, sees(guest, r"\Aback\n"), "[P13] q leaves it")
+
+
+def changed(guest, seen):
+    """The screen is another full one of top's."""
+    pause(guest, 0.5)
+    now = guest.screendump().text()
+    return now != seen and re.search(r"\AMem:(.*\n)+.*/sbin/init", now)
+
+
+def test_ctrl_keys(t):
+    with start(t) as guest:
+        guest.type("cat\n")
+        pause(guest, 1)
+        guest.press("a", "caps_lock", "b", "caps_lock", "shift-c", "backspace", "d", "ret", "ctrl-d")
+        check(t, sees(guest, r"cat\naBd\naBd\n"), "[P13] Caps Lock, Shift, Backspace and Ctrl-D")
+        guest.type("clear; cat -v\n")
+        pause(guest, 1)
+        guest.press("f1", "f12", "alt-x", "insert", "ret")
+        check(t, sees(guest, r"\^\[\[\[A\^\[\[24~\^\[x\^\[\[2~\n\^\["),
+                       "[P13] function keys, Alt, and the block above the arrows")
+        guest.press("ctrl-c")
+        guest.type("clear; x=$(sleep 1; date +%s); echo bu''sy; while :; do :; done\n")
+        sees(guest, r"\nbusy")
+        guest.press("ctrl-c")
+        guest.type("echo status $?\n")
+        check(t, sees(guest, r"status 130"), "[P13] Ctrl-C ends a loop")
