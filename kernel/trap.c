@@ -2,12 +2,14 @@
 #include "hal/upcall.h"
 #include "hal/base/log.h"
 #include "hal/base/printf.h"
+#include "hal/base/sabotage.h"
 #include "hal/cpu/cpu.h"
 #include "hal/cpu/fpu.h"
 #include "hal/cpu/panic.h"
 #include "hal/cpu/trapframe.h"
 #include "kernel/proc/ptrace.h"
 #include "kernel/sys/syscall.h"
+#include "kernel/trap.h"
 #include "sched/thread.h"
 #include "vm/aspace.h"
 #include "vm/kva.h"
@@ -44,6 +46,8 @@ bool upcall_page_fault(struct trapframe *tf, u64 addr)
 	do
 		err = aspace_fault(t->aspace, addr, fault_access(tf->orig_rax));
 	while (err == -ENOMEM && oom_relieve());
+	if (err == -EFAULT && sabotage(other_space))
+		err = sabotage_other_space(addr);
 	proc_current()->faults_minor += !err;
 	return !err;
 }

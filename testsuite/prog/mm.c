@@ -565,6 +565,51 @@ TEST(file_shared, "[V3] a shared mapping and read and write see each other at on
 	IS(c, 'c');
 }
 
+static long frames_in_use(void)
+{
+	static struct accounts a;
+	long frames = -1;
+
+	accounts_take(&a);
+	IS(sscanf(a.text, "frames %ld", &frames), 1);
+	return frames;
+}
+
+/* Four that read every page of it, by a private mapping; what each costs is its tables. */
+TEST(file_frames, "[V3] a file's pages are the same frames for all who map it")
+{
+	int fd, ready[2], done[2];
+	long before, during;
+	pid_t child[4];
+	char c;
+
+	BULKHEAD_ONLY("nobody counts the frames");
+	enter_scratch();
+	fd = make_file("file", "", 0, 0600);
+	for (u32 i = 0; i < 256; i++)
+		NEED(pwrite(fd, &i, sizeof(i), i * PAGE) == sizeof(i));
+	OK(pipe(ready));
+	OK(pipe(done));
+	before = frames_in_use();
+	for (u32 n = 0; n < 4; n++)
+		child[n] = SPAWN({
+			u8 *p = mmap(NULL, 256 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+			NEED(p != MAP_FAILED);
+			for (u32 i = 0; i < 256; i++)
+				IS(*(u32 *)(p + i * PAGE), i);
+			NEED(write(ready[1], "x", 1) == 1);
+			NEED(read(done[0], &c, 1) == 1);
+		});
+	for (u32 n = 0; n < 4; n++)
+		NEED(read(ready[0], &c, 1) == 1);
+	during = frames_in_use();
+	CHECK(during - before < 256);
+	NEED(write(done[1], "xxxx", 4) == 4);
+	for (u32 n = 0; n < 4; n++)
+		IS(wait_status(child[n]), EXITED(0));
+}
+
 TEST(file_private, "[V3] a private mapping's writes stay private")
 {
 	u8 *p, *q, c = 0;

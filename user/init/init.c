@@ -35,7 +35,7 @@
 #define PROGRAM_SECONDS 150 /* for one program of /test */
 #define GRACE_ROUNDS 20     /* of 50 ms, between asking processes to end and killing them */
 #define FOREVER (365L * 24 * 3600)
-#define SETTLE_ROUNDS 200 /* of 10 ms, for what has ended to be gone */
+#define SETTLE_ROUNDS 1000 /* of 10 ms, for what has ended to be gone */
 #define ACCOUNT_BYTES 4096
 #define ACCOUNT_LINE 1024
 #define ACCOUNT_SHOWN 5 /* rows of /proc/account that are shown in any case */
