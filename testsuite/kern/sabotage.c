@@ -26,6 +26,18 @@ static bool find_page(struct proc *p, void *arg)
 	return true;
 }
 
+static int enter_page(struct aspace *as, vaddr_t page, paddr_t pa)
+{
+	struct page_slot slot;
+	int err = 0;
+
+	WITH_LOCK (&as->lock) {
+		pmap_find(&as->pmap, page, &slot);
+		err = pmap_enter(&as->pmap, &slot, pa, VM_READ | VM_WRITE);
+	}
+	return err;
+}
+
 int sabotage_other_space(vaddr_t addr)
 {
 	struct aspace *as = thread_current()->aspace;
@@ -44,8 +56,7 @@ int sabotage_other_space(vaddr_t addr)
 	if (t.pa)
 		err = aspace_map(as, &req, &at);
 	if (!err)
-		WITH_LOCK (&as->lock)
-			err = pmap_enter(&as->pmap, t.page, t.pa, VM_READ | VM_WRITE);
+		err = enter_page(as, t.page, t.pa);
 	if (t.pa && err)
 		frame_put(t.pa);
 	return err;

@@ -15,7 +15,7 @@ static volatile u64 secret = 0x5ec7e75ec7e7;
 
 /* The victim shares where its secret lies; the attacker, a process of another image, touches that address. */
 TEST(victim_attacker,
-     "[I1] the attacker that touches the victim's address dies, the victim's secret is intact")
+     "[I1] [P2] the attacker that touches the victim's address dies, the victim's secret is intact")
 {
 	char *read_it[] = {"isolation", "@attack-read", NULL},
 	     *write_it[] = {"isolation", "@attack-write", NULL};

@@ -359,9 +359,19 @@ static UNUSED void tap_empty_folder(int fd)
 		closedir(d);
 }
 
-/* enter_scratch: a fresh folder in /tmp as the working directory; its name is in scratch_dir. It is emptied
- * and removed when the test has ended (by the test runner below). */
+/* enter_scratch: a fresh folder in /tmp as the working directory, in a child of the test below the test's; its name is in
+ * scratch_dir. It is emptied and removed when the test has ended (by the test runner below). */
 static char scratch_dir[64] UNUSED;
+static pid_t tap_test_pid UNUSED;
+
+static UNUSED void scratch_make(const char *name, int mode)
+{
+	if (mkdir(name, mode) < 0) { /* left over from one that was killed */
+		NEED(errno == EEXIST);
+		tap_empty_folder(open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	}
+	NEED(chmod(name, mode) == 0);
+}
 
 static UNUSED void scratch_name(char *name, size_t size, pid_t pid)
 {
@@ -370,10 +380,16 @@ static UNUSED void scratch_name(char *name, size_t size, pid_t pid)
 
 static UNUSED void enter_scratch(void)
 {
-	scratch_name(scratch_dir, sizeof(scratch_dir), getpid());
-	if (mkdir(scratch_dir, 0755) < 0) { /* left over from one that was killed */
-		NEED(errno == EEXIST);
-		tap_empty_folder(open(scratch_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	scratch_name(scratch_dir, sizeof(scratch_dir), tap_test_pid);
+	if (getpid() == tap_test_pid) {
+		scratch_make(scratch_dir, 0755);
+	} else {
+		size_t len = strlen(scratch_dir);
+
+		if (mkdir(scratch_dir, 0755) == 0)
+			NEED(chmod(scratch_dir, 01777) == 0);
+		snprintf(scratch_dir + len, sizeof(scratch_dir) - len, "/%d", (int)getpid());
+		scratch_make(scratch_dir, 0755);
 	}
 	NEED(chdir(scratch_dir) == 0);
 }
@@ -416,6 +432,7 @@ static bool tap_run(const struct tap_test *t)
 	pid_t pid = fork();
 
 	if (pid == 0) {
+		tap_test_pid = getpid();
 		setpgid(0, 0);
 		alarm(TEST_SECONDS);
 		t->fn();
@@ -445,6 +462,7 @@ int main(int argc, char **argv)
 	bool all_passed = true;
 	u32 count = 0;
 
+	tap_test_pid = getpid();
 	if (only[0] == '@' && role_main)
 		return role_main(argc, argv);
 	setrlimit(RLIMIT_CORE, &no_core);
