@@ -29,6 +29,7 @@
 #include <linux/major.h>
 #include <linux/memfd.h>
 #include <linux/mman.h>
+#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/personality.h>
 #include <linux/pidfd.h>

@@ -39,6 +39,8 @@ int devfs_open(struct file *f)
 {
 	struct device *d = device_find(f->inode->rdev);
 
+	if (atomic_load(&f->inode->mount->flags) & MS_NODEV)
+		return -EACCES;
 	if (!d)
 		return -ENXIO;
 	f->ops = d->ops;

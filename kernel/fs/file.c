@@ -478,6 +478,8 @@ int file_check_exec(struct file *f)
 
 	if (!S_ISREG(f->inode->mode) || !f->ops->object)
 		return -EACCES;
+	if (atomic_load(&f->inode->mount->flags) & MS_NOEXEC)
+		return -EACCES;
 	if ((err = inode_permission(f->inode, MAY_EXEC)) < 0)
 		return err;
 	if ((err = inode_claim(f->inode, -1)) < 0)

@@ -187,7 +187,15 @@ static int filesystems_show(struct seq *s, struct proc_node *n)
 /* mount_point: where M is, from the reader's root. => NULL: not below it */
 static const char *mount_point(struct mount *m, char *path)
 {
-	return dentry_path(m->root, path, FS_PATH_MAX) < 0 ? NULL : path;
+	struct fsctx *c = perm_fsctx();
+	struct dentry *root = c ? c->root : mount_first->root;
+
+	return dentry_path_from(m->root, root, path, FS_PATH_MAX) < 0 ? NULL : path;
+}
+
+static const char *option(const struct mount *m, u32 flag, const char *text)
+{
+	return m->flags & flag ? text : "";
 }
 
 static void mounts_line(struct seq *s, const struct mount *m, const char *path)
@@ -195,7 +203,8 @@ static void mounts_line(struct seq *s, const struct mount *m, const char *path)
 	seq_escape(s, m->source);
 	seq_printf(s, " ");
 	seq_escape(s, path);
-	seq_printf(s, " %s rw,relatime 0 0\n", m->type);
+	seq_printf(s, " %s rw%s%s%s,relatime 0 0\n", m->type, option(m, MS_NOSUID, ",nosuid"),
+	           option(m, MS_NODEV, ",nodev"), option(m, MS_NOEXEC, ",noexec"));
 }
 
 static void mountinfo_line(struct seq *s, const struct mount *m, const char *path)
@@ -204,13 +213,12 @@ static void mountinfo_line(struct seq *s, const struct mount *m, const char *pat
 
 	seq_printf(s, "%u %u %u:%u / ", m->id, parent, m->dev >> 8, m->dev & 0xff);
 	seq_escape(s, path);
-	seq_printf(s, " rw,relatime - %s ", m->type);
+	seq_printf(s, " rw%s%s%s,relatime - %s ", option(m, MS_NOSUID, ",nosuid"),
+	           option(m, MS_NODEV, ",nodev"), option(m, MS_NOEXEC, ",noexec"), m->type);
 	seq_escape(s, m->source);
 	seq_printf(s, " rw\n");
 }
 
-/* The list only grows at its end and mounts are never freed, so it can be walked without fs_lock, which the
- * paths take. */
 static int mounts_each(struct seq *s, void (*line)(struct seq *s, const struct mount *m, const char *path))
 {
 	char *buf = kmalloc(FS_PATH_MAX);
@@ -219,9 +227,11 @@ static int mounts_each(struct seq *s, void (*line)(struct seq *s, const struct m
 
 	if (!buf)
 		return -ENOMEM;
+	mutex_lock(&fs_lock);
 	list_for_each (m, &mount_list, link)
 		if ((path = mount_point(m, buf)))
 			line(s, m, path);
+	mutex_unlock(&fs_lock);
 	kfree(buf);
 	return 0;
 }

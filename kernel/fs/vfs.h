@@ -254,6 +254,8 @@ int file_object(struct file *f, u32 prot, bool shared, struct vmobject **ret);
  * => length; -ENAMETOOLONG */
 isize_t file_path(struct file *f, char *buf, size_t size);
 isize_t dentry_path(struct dentry *d, char *buf, size_t size);
+/* dentry_path_from: from ROOT. fs_lock held. */
+isize_t dentry_path_from(struct dentry *d, struct dentry *root, char *buf, size_t size);
 /* file_kind: what stands for the path of a file without a name. => length, as of snprintf */
 int file_kind(struct file *f, char *buf, size_t size);
 
@@ -266,7 +268,8 @@ struct mount {
 	u32 id;                /* [I] */
 	u32 dev;               /* [I] st_dev */
 	const char *type;      /* [I] "rootfs", "proc" */
-	const char *source;    /* [I] */
+	char *source;          /* [I] its own */
+	u32 flags;             /* [n], read with atomic_load: MS_NOSUID, MS_NODEV, MS_NOEXEC */
 	u32 magic;             /* [I] statfs's f_type */
 	u64 next_ino;          /* [a] */
 	struct dentry *root;   /* [I] */

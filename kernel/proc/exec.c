@@ -406,7 +406,8 @@ static void find_rights(struct exec *x)
 	const struct proc *p = proc_current();
 	const struct inode *i = x->file->inode;
 	bool traced = task_current()->pid->tracee; /* who traces it would get them, too */
-	u32 mode = p->no_new_privs || traced ? 0 : i->mode;
+	bool nosuid = atomic_load(&i->mount->flags) & MS_NOSUID;
+	u32 mode = p->no_new_privs || traced || nosuid ? 0 : i->mode;
 	struct creds *c = &x->creds;
 
 	*c = p->creds;
