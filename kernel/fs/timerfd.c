@@ -38,24 +38,28 @@ static void timerfd_fired(struct timer *timer)
 	spin_unlock_irq(&t->queue.lock, on);
 }
 
-/* timerfd_catch_up: an interval timer that has fired: add what it missed, and let it run again. l held. */
-static void timerfd_catch_up(struct timerfd *t)
+/* timerfd_reckon: an interval timer that has fired: add what it missed. l and q held.
+ * => it is to run again, at its deadline, once q is free */
+static bool timerfd_reckon(struct timerfd *t)
 {
 	u64 now = clock_mono(), missed;
-	bool on, expired;
 
-	if (!t->interval || !t->deadline)
-		return;
-	on = spin_lock_irq(&t->queue.lock);
-	expired = t->expired;
-	if (expired) {
-		missed = now > t->deadline ? (now - t->deadline) / t->interval : 0;
-		t->expired = false;
-		atomic_store(&t->ticks, t->ticks + missed);
-		t->deadline += (missed + 1) * t->interval;
-	}
+	if (!t->interval || !t->deadline || !t->expired)
+		return false;
+	missed = now > t->deadline ? (now - t->deadline) / t->interval : 0;
+	t->expired = false;
+	atomic_store(&t->ticks, t->ticks + missed);
+	t->deadline += (missed + 1) * t->interval;
+	return true;
+}
+
+/* timerfd_catch_up: l held. */
+static void timerfd_catch_up(struct timerfd *t)
+{
+	bool on = spin_lock_irq(&t->queue.lock), again = timerfd_reckon(t);
+
 	spin_unlock_irq(&t->queue.lock, on);
-	if (expired)
+	if (again)
 		timer_set(&t->timer, t->deadline);
 }
 
@@ -67,20 +71,22 @@ static bool timerfd_some(struct timerfd *t)
 	return atomic_load(&t->ticks) || atomic_load(&t->cancelled);
 }
 
-/* timerfd_take => expirations, 0: none; -ECANCELED */
+/* timerfd_take => expirations, 0: none; -ECANCELED. What expires from the reckoning on is for the next to take. */
 static i64 timerfd_take(struct timerfd *t)
 {
-	bool cancelled;
+	bool cancelled, again;
 	u64 n;
 
 	mutex_lock(&t->lock);
-	timerfd_catch_up(t);
 	bool on = spin_lock_irq(&t->queue.lock);
+	again = timerfd_reckon(t);
 	cancelled = t->cancelled;
 	n = t->ticks;
 	atomic_store(&t->cancelled, false);
 	atomic_store(&t->ticks, 0);
 	spin_unlock_irq(&t->queue.lock, on);
+	if (again)
+		timer_set(&t->timer, t->deadline);
 	mutex_unlock(&t->lock);
 	return cancelled ? -ECANCELED : (i64)n;
 }
