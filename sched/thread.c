@@ -1,7 +1,9 @@
 /* Threads: making them, their weights. */
 #include "hal/base/assert.h"
+#include "hal/base/sabotage.h"
 #include "hal/base/string.h"
 #include "hal/cpu/cpu.h"
+#include "hal/cpu/random.h"
 #include "kernel/abi/errno.h"
 #include "sched/internal.h"
 #include "vm/aspace.h"
@@ -27,6 +29,7 @@ int thread_init(struct thread *t, const char *name, void (*fn)(void *), void *ar
 {
 	if (kstack_alloc(t) < 0)
 		return -ENOMEM;
+	t->cpu.canary = sabotage(canary) ? 0 : random_u64() & ~0xffUL; /* no string can hold a zero */
 	t->weight = 1024;
 	list_init(&t->rt_link);
 	t->state = THREAD_NEW;

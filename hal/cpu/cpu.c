@@ -14,10 +14,12 @@
 _Static_assert(PERCPU_OFFSET(self) == 0, "P1");
 _Static_assert(PERCPU_OFFSET(current) == PCPU_CURRENT, "offsets.h");
 _Static_assert(PERCPU_OFFSET(user_rsp) == PCPU_USER_RSP, "offsets.h");
+_Static_assert(PERCPU_OFFSET(canary) == PCPU_CANARY, "Makefile");
 _Static_assert(PERCPU_OFFSET(tss) + offsetof(struct tss, rsp0) == PCPU_RSP0, "offsets.h");
 _Static_assert(offsetof(struct cpu_thread, work) == 0, "entry.S");
 _Static_assert(offsetof(struct cpu_thread, sp) == CPU_THREAD_SP, "offsets.h");
 _Static_assert(offsetof(struct cpu_thread, kstack_low) == CPU_THREAD_KSTACK_LOW, "offsets.h");
+_Static_assert(offsetof(struct cpu_thread, canary) == CPU_THREAD_CANARY, "offsets.h");
 _Static_assert(offsetof(struct trapframe, rax) == TF_RAX, "offsets.h");
 _Static_assert(offsetof(struct trapframe, rcx) == TF_RCX, "offsets.h");
 _Static_assert(offsetof(struct trapframe, r11) == TF_R11, "offsets.h");
@@ -39,7 +41,7 @@ static struct cpu_thread boot_cpu_thread;
 #define IST_STACK_SIZE (8 * KIB)
 static u8 boot_ist_stacks[IST_COUNT][IST_STACK_SIZE] __aligned(16);
 
-/* --- GDT and TSS (Intel SDM vol. 3, 3.4.5 and 7.2.3) --- */
+/* --- GDT, %gs and TSS (Intel SDM vol. 3, 3.4.5 and 7.2.3) --- */
 #define SEG_KERNEL_CODE 0x00af9b000000ffffUL
 #define SEG_KERNEL_DATA 0x00cf93000000ffffUL
 #define SEG_USER_DATA 0x00cff3000000ffffUL
@@ -79,11 +81,15 @@ static void gdt_load(struct percpu *cpu)
 	                 "movl %%eax, %%ds\n\t"
 	                 "movl %%eax, %%es\n\t"
 	                 "movl %%eax, %%fs\n\t"
-	                 "movl %%eax, %%gs\n\t"
+	                 "movl %%eax, %%gs\n\t" /* this may have cleared its base (P1) */
+	                 "movl %4, %%eax\n\t"
+	                 "movl %5, %%ecx\n\t"
+	                 "wrmsr\n\t"
 	                 "movl %3, %%eax\n\t"
 	                 "ltr %%ax" ::"m"(gdtr),
-	                 "i"(SEL_KERNEL_CS), "i"(SEL_KERNEL_DS), "i"(SEL_TSS)
-	                 : "rax", "memory");
+	                 "i"(SEL_KERNEL_CS), "i"(SEL_KERNEL_DS), "i"(SEL_TSS), "r"((u32)(u64)cpu),
+	                 "i"(MSR_GS_BASE), "d"((u32)((u64)cpu >> 32))
+	                 : "rax", "rcx", "memory");
 }
 
 static void ist_init(struct percpu *cpu, u8 (*stacks)[IST_STACK_SIZE])
@@ -221,7 +227,6 @@ void cpu_init_boot(u64 image_phys, u64 image_virt)
 	cpu_count = 1;
 	ist_init(cpu, boot_ist_stacks);
 	gdt_load(cpu);
-	wrmsr(MSR_GS_BASE, (u64)cpu);
 	wrmsr(MSR_KERNEL_GS_BASE, 0);
 	idt_init();
 	idt_load();

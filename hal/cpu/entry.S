@@ -40,7 +40,6 @@
 
 #define USER_CS 0x33
 #define USER_DS 0x2b
-#define GS_BASE 0xc0000101
 
 	.text
 

@@ -1,5 +1,7 @@
-/* Offsets of C structures for assembly; hal/cpu/cpu.c asserts each at compile time. */
+/* Offsets of C structures for assembly; hal/cpu/cpu.c asserts each at compile time. PCPU_CANARY comes from the Makefile. */
 #pragma once
+
+#define GS_BASE 0xc0000101 /* MSR_GS_BASE (regs.h) */
 
 #define PCPU_CURRENT 8
 #define PCPU_USER_RSP 16
@@ -7,6 +9,7 @@
 
 #define CPU_THREAD_SP 8
 #define CPU_THREAD_KSTACK_LOW 24
+#define CPU_THREAD_CANARY 40
 
 /* How much of a kernel stack must be mapped below the interrupted RSP: a frame, and what the first functions need. */
 #define KSTACK_MARGIN 512

@@ -75,6 +75,16 @@ void panic(const char *fmt, ...)
 	panic_end(rip, *(u64 *)frame, true);
 }
 
+/* Called by what the compiler puts at the end of functions (Makefile: STACK_PROTECTOR). */
+void __noreturn __stack_chk_fail(void);
+void __stack_chk_fail(void)
+{
+	u64 offset;
+
+	panic("stack smashed: %s has written behind its variables",
+	      ksyms_lookup((u64)__builtin_return_address(0) - 1, &offset));
+}
+
 static void registers_print(const struct trapframe *tf, u64 addr)
 {
 	klog(LOG_PANIC, "rip %04lx:%016lx  rsp %04lx:%016lx  rflags %08lx  error %lx", tf->cs, tf->rip,

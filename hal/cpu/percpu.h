@@ -1,6 +1,7 @@
 /* What belongs to one CPU, behind %gs in the kernel. Reached by nobody else without saying so.
  *
- * P1: %gs:0 holds this structure's own address (`self`) whenever the kernel runs, from cpu_init on.
+ * P1: %gs is the base of this structure whenever the kernel runs, from its first instructions on; %gs:0 holds its own
+ *     address (`self`) from cpu_init on.
  * P2: tss.rsp0 is the top of the current thread's kernel stack. Interrupts from ring 3 and the
  *     system-call entry both take it from here: there is no second copy to fall out of step.
  * P3: preempt_count == 0 means that the current thread may be switched away at any interrupt.
@@ -45,6 +46,7 @@ struct cpu_thread {
 	u64 kstack_top;  /* [I] */
 	u64 kstack_low;  /* [c] lowest mapped byte of the kernel stack */
 	u64 kstack_base; /* [I] how far down it may grow; a guard page lies below */
+	u64 canary;      /* [I] random: what a function puts behind its arrays, and expects to find there */
 };
 
 /* Ring 3's data selectors, which in 64-bit mode mean nothing but are kept, as Linux keeps them. */
@@ -70,14 +72,15 @@ static inline bool selectors_null(const struct cpu_selectors *s)
 #define HELD_LOCKS_MAX 16
 
 struct percpu {
-	struct percpu *self;          /* at 0 */
-	struct thread *current;       /* [c] */
-	u64 user_rsp;                 /* [c, interrupts off] scratch of the system-call entry */
-	u32 preempt_count;            /* [c] */
-	u32 cpu;                      /* [I] 0 .. MAX_CPUS-1 */
-	u32 apic_id;                  /* [I] */
-	bool in_irq;                  /* [c] an interrupt handler runs */
-	bool online;                  /* [I] */
+	struct percpu *self;    /* at 0 */
+	struct thread *current; /* [c] */
+	u64 user_rsp;           /* [c, interrupts off] scratch of the system-call entry */
+	u64 canary;        /* [c] the current thread's; 0 until there are any. Makefile: STACK_PROTECTOR */
+	u32 preempt_count; /* [c] */
+	u32 cpu;           /* [I] 0 .. MAX_CPUS-1 */
+	u32 apic_id;       /* [I] */
+	bool in_irq;       /* [c] an interrupt handler runs */
+	bool online;       /* [I] */
 	struct tss tss __aligned(16); /* [c] rsp0 by sched, the rest [I] */
 	u64 gdt[16];                  /* [I] */
 	struct thread *fpu_owner;     /* [c] whose extended state the registers hold; NULL: nobody's */

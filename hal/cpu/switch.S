@@ -16,6 +16,8 @@ FUNCTION(cpu_switch)
 	movq	%rsp, CPU_THREAD_SP(%rdi)
 	movq	CPU_THREAD_SP(%rsi), %rsp
 	movq	%rsi, %gs:PCPU_CURRENT
+	movq	CPU_THREAD_CANARY(%rsi), %rax
+	movq	%rax, %gs:PCPU_CANARY
 	popq	%r15
 	popq	%r14
 	popq	%r13

@@ -318,6 +318,57 @@ KERNEL_TEST(stack_no_memory, "[P5] [V10] with no memory left, ten threads wait a
 	}
 }
 
+/* --- canaries --- */
+
+static u64 canaries[8]; /* [I] after its thread has ended */
+
+static void tell_canary(void *arg)
+{
+	u64 *ret = arg;
+
+	sched_yield();
+	preempt_disable();
+	*ret = thread_current()->cpu.canary;
+	KT_CHECK(this_cpu()->canary == *ret);
+	preempt_enable();
+	atomic_sub(&running, 1);
+}
+
+KERNEL_TEST(stack_canaries,
+            "[P3] each thread has a canary of its own, at random, and %gs leads to the running one's")
+{
+	u64 ones = 0, zeroes = ~0UL;
+
+	for (u32 i = 0; i < ARRAY_SIZE(canaries); i++)
+		start(tell_canary, &canaries[i]);
+	KT_CHECK(all_done());
+	for (u32 i = 0; i < ARRAY_SIZE(canaries); i++) {
+		KT_CHECK((canaries[i] & 0xff) == 0); /* stops a string */
+		ones |= canaries[i];
+		zeroes &= canaries[i];
+		for (u32 k = 0; k < i; k++)
+			KT_CHECK(canaries[i] != canaries[k]);
+	}
+	KT_CHECK(ones >> 48 && ~zeroes >> 48);
+}
+
+/* Behind an array of 64 bytes lies the canary. */
+static __attribute__((noinline)) void overrun(u32 n)
+{
+	volatile u8 array[64];
+
+	fill((volatile u64 *)array, sizeof(array) / 8, 1);
+	for (u32 i = 0; i < n; i++)
+		((volatile u8 *)array)[i] = 0;
+}
+
+KERNEL_CRASH(stack_overrun, "[P3] a function that writes behind its array does not return")
+{
+	overrun(64);
+	kern_test_note("within its array it does");
+	overrun(72);
+}
+
 /* --- beyond it --- */
 
 static void nothing(struct dig *d)

@@ -7,9 +7,10 @@ WORDS = {
     "heap_overrun": r"panic: heap: kmalloc-\d+: object was overrun",
     "heap_after_free": r"panic: heap: kmalloc-\d+: written after free",
     "stack_overflow": r"panic: kernel stack overflow in dig\+0x[^\n]*\n[^\n]*thread kernel_init, ",
+    "stack_overrun": r"panic: stack smashed: overrun has [^\n]*\n[^\n]*thread kernel_init, ",
     "stack_overflow_irq": r"panic: kernel stack overflow in spin_at\+0x[^\n]*\n[^\n]*thread kernel_init, ",
 }
-ROWS = {"stack_overflow": "P3", "stack_overflow_irq": "P3"}
+ROWS = {"stack_overflow": "P3", "stack_overrun": "P3", "stack_overflow_irq": "P3"}
 
 
 def crash(t, name):
@@ -35,6 +36,10 @@ def test_write_after_free(t):
 
 def test_stack_overflow(t):
     crash(t, "stack_overflow")
+
+
+def test_stack_overrun(t):
+    crash(t, "stack_overrun")
 
 
 def test_stack_overflow_by_interrupt(t):
