@@ -59,7 +59,7 @@ def test_linked(t):
             lines.append(f"echo; env -i ONE=1 TWO=2 /loaded{number} {link} {place}; echo status $?")
         lay(root, MUSL_LOADER)
         lay_libraries(root, "/bin/cat")
-        _, output, log = t.run("\n".join(lines), root=root, timeout=LIMIT)
+        _, output, log = t.run("\n".join(lines), root=root, timeout=LIMIT, accounts="dynamic programs")
     shown = output.split("\n\n")
     for (libc, link, place, _), got in zip(WAYS, shown):
         t.equal(got.strip("\n"), f"{LOADED}status 0", f"[E3] {libc}: {link}, {place}")
