@@ -22,6 +22,7 @@
 #include "kernel/initrd.h"
 #include "kernel/proc/proc.h"
 #include "kernel/proc/vdso.h"
+#include "kernel/sys/ipc.h"
 #include "kernel/sys/memory.h"
 #include "kernel/sys/syscall.h"
 #include "kernel/system.h"
@@ -80,6 +81,7 @@ static void keep_symbols(void)
 static void kernel_init(void *arg)
 {
 	vfs_init();
+	shm_init();
 	tty_init();
 	initrd_unpack(&boot);
 	frame_reclaim();

@@ -42,33 +42,45 @@ static int memfd_inode(struct inode **ret)
 	return 0;
 }
 
-/* Nothing but /proc shows the name: it may be longer than what a path would let it be. */
-static struct dentry *memfd_dentry(const char *name, struct inode *i)
+/* memfd_make: TEXT is all that ever shows: it may be longer than what a path would let it be. */
+static int memfd_make(const char *text, u32 seals, struct file **ret)
 {
-	char text[sizeof("/memfd: (deleted)") + MEMFD_NAME_MAX];
-	struct name n;
-
-	ksnprintf(text, sizeof(text), "/memfd:%s (deleted)", name);
-	n = name_of(text);
-	return dentry_new(NULL, &n, i);
-}
-
-int memfd_open(const char *name, u32 flags, struct file **ret)
-{
+	struct name n = name_of(text);
 	struct dentry *d;
 	struct inode *i;
 	int err = memfd_inode(&i);
 
 	if (err < 0)
 		return err;
-	i->seals = flags & MFD_ALLOW_SEALING ? 0 : F_SEAL_SEAL;
-	d = memfd_dentry(name, i);
+	i->seals = seals;
+	d = dentry_new(NULL, &n, i);
 	inode_put(i);
 	if (!d)
 		return -ENOMEM;
 	err = file_open_new(d, O_RDWR | O_LARGEFILE, ret);
 	dentry_put(d);
 	return err;
+}
+
+int memfd_open(const char *name, u32 flags, struct file **ret)
+{
+	char text[sizeof("/memfd: (deleted)") + MEMFD_NAME_MAX];
+
+	ksnprintf(text, sizeof(text), "/memfd:%s (deleted)", name);
+	return memfd_make(text, flags & MFD_ALLOW_SEALING ? 0 : F_SEAL_SEAL, ret);
+}
+
+int memfd_open_sized(const char *text, u64 size, struct file **ret)
+{
+	struct file *f;
+	int err = memfd_make(text, F_SEAL_SEAL, &f);
+
+	if (err < 0)
+		return err;
+	object_resize(f->inode->object, size);
+	atomic_store(&f->inode->size, size);
+	*ret = f;
+	return 0;
 }
 
 /* --- seals --- */

@@ -10,6 +10,9 @@ void memfd_init(void);
 /* memfd_open: NAME is for who looks into /proc. FLAGS: MFD_*. => 0 and a reference; -ENOMEM; -ENOSPC */
 int memfd_open(const char *name, u32 flags, struct file **ret);
 
+/* memfd_open_sized: TEXT is what /proc shows as it is. SIZE: bytes, all of them holes. */
+int memfd_open_sized(const char *text, u64 size, struct file **ret);
+
 /* memfd_add_seals => 0; -EINVAL (no such file, no such seal); -EPERM (sealed against it, or not opened for writing);
  * -EBUSY (F_SEAL_WRITE: mapped shared and writable). memfd_seals => F_SEAL_*; -EINVAL */
 i64 memfd_add_seals(struct file *f, u64 seals);

@@ -8,6 +8,7 @@
 #include "kernel/proc/futex.h"
 #include "kernel/proc/posix_timer.h"
 #include "kernel/proc/ptrace.h"
+#include "kernel/sys/ipc.h"
 #include "kernel/tty/tty.h"
 #include "vm/aspace.h"
 #include "vm/uaccess.h"
@@ -127,6 +128,7 @@ static void release_resources(struct proc *p)
 	struct fsctx *fs = p->fs;
 	struct file *exe = p->exe;
 
+	sem_exit(p);
 	timer_cancel(&p->real_timer);
 	posix_timers_end(p);
 	WITH_LOCK (&proc_lock) {

@@ -165,6 +165,7 @@ struct proc *proc_alloc(void)
 	list_init(&p->sibling);
 	list_init(&p->tasks);
 	list_init(&p->tracees);
+	list_init(&p->sem_undos);
 	list_init(&p->sig_pending.infos);
 	waitq_init(&p->child_wait);
 	waitq_init(&p->stop_wait);

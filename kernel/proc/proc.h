@@ -147,6 +147,7 @@ struct proc {
 
 	struct fdtable *files;                /* [I] shared by the tasks; NULL in a zombie */
 	struct fsctx *fs;                     /* [I] */
+	struct list sem_undos;                /* [ipc_lock] what its end is to undo (kernel/sys/sem.c) */
 	struct sighand *sighand;              /* [I] */
 	struct sigqueue sig_pending;          /* [signal lock] */
 	struct creds creds;                   /* [proc_lock] written by the process itself */
