@@ -33,23 +33,32 @@ static bool implicit_supervisor(const struct trapframe *tf)
 	return trapframe_from_user(tf) && !(tf->orig_rax & PF_USER);
 }
 
-bool upcall_page_fault(struct trapframe *tf, u64 addr)
+/* fault_again: a fault gave ERR: when for want of memory, make some and try again. => whether it was resolved at last */
+static bool __noinline fault_again(const struct trapframe *tf, u64 addr, int err)
 {
-	struct thread *t = thread_current();
-	int err;
-
-	if (!t->aspace || implicit_supervisor(tf))
-		return false;
-	/* With a spinlock held nothing can be fetched (user_load32_atomic). */
-	if (this_cpu_read(preempt_count))
-		return false;
-	do
-		err = aspace_fault(t->aspace, addr, fault_access(tf->orig_rax));
-	while (err == -ENOMEM && oom_relieve());
+	while (err == -ENOMEM && oom_relieve())
+		err = aspace_fault(thread_current()->aspace, addr, fault_access(tf->orig_rax));
 	if (err == -EFAULT && sabotage(other_space))
 		err = sabotage_other_space(addr);
 	proc_current()->faults_minor += !err;
 	return !err;
+}
+
+bool upcall_page_fault(struct trapframe *tf, u64 addr)
+{
+	struct aspace *as = thread_current()->aspace;
+	int err;
+
+	if (!as || implicit_supervisor(tf))
+		return false;
+	/* With a spinlock held nothing can be fetched (user_load32_atomic). */
+	if (this_cpu_read(preempt_count))
+		return false;
+	err = aspace_fault(as, addr, fault_access(tf->orig_rax));
+	if (unlikely(err))
+		return fault_again(tf, addr, err);
+	proc_current()->faults_minor++;
+	return true;
 }
 
 /* Why a page fault could not be resolved, as a signal. */

@@ -75,7 +75,7 @@ static int fault_read(struct aspace *as, struct region *r, struct page_slot *slo
 }
 
 /* fault_copy: the writer gets a page of its own that starts as OLD, which somebody keeps meanwhile. */
-static int fault_copy(struct aspace *as, struct region *r, struct page_slot *slot, paddr_t old)
+static int __noinline fault_copy(struct aspace *as, struct region *r, struct page_slot *slot, paddr_t old)
 {
 	paddr_t new = frame_alloc();
 
@@ -85,14 +85,14 @@ static int fault_copy(struct aspace *as, struct region *r, struct page_slot *slo
 	return map_or_put(as, slot, new, r->prot);
 }
 
-static int fault_fresh(struct aspace *as, struct region *r, struct page_slot *slot)
+static __inline_always int fault_fresh(struct aspace *as, struct region *r, struct page_slot *slot)
 {
 	paddr_t new = sabotage(fresh_dirty) ? frame_alloc() : frame_alloc_zeroed();
 
 	return likely(new) ? map_or_put(as, slot, new, r->prot) : -ENOMEM;
 }
 
-static int fault_write(struct aspace *as, struct region *r, struct page_slot *slot)
+static int __noinline fault_write(struct aspace *as, struct region *r, struct page_slot *slot)
 {
 	paddr_t source;
 	int err;
@@ -153,7 +153,8 @@ static inline struct region *fault_region(struct aspace *as, vaddr_t addr)
 	return r;
 }
 
-static inline int fault_locked(struct aspace *as, vaddr_t addr, u32 access)
+/* fault_resolve: the whole of it, with the lock held. Compiled into aspace_fault, where each instruction counts. */
+static __inline_always int fault_resolve(struct aspace *as, vaddr_t addr, u32 access)
 {
 	struct region *r = fault_region(as, addr);
 	struct page_slot slot;
@@ -163,21 +164,29 @@ static inline int fault_locked(struct aspace *as, vaddr_t addr, u32 access)
 	if (unlikely(!(r->prot & access) && !(access == VM_READ && r->prot)))
 		return -EACCES; /* DENIED */
 	pmap_find(&as->pmap, ALIGN_DOWN(addr, PAGE_SIZE), &slot);
-	if (slot.prot & access)
+	if (unlikely(slot.prot & access))
 		return 0; /* STALE */
 	if (r->flags & REGION_SHARED)
 		return fault_shared(as, r, &slot);
+	if (likely(access == VM_WRITE && slot.entry && !slot.pa && !r->object))
+		return fault_fresh(as, r, &slot); /* FRESH, and no table in the way */
 	return access == VM_WRITE ? fault_write(as, r, &slot) : fault_read(as, r, &slot);
+}
+
+static int __noinline fault_locked(struct aspace *as, vaddr_t addr, u32 access)
+{
+	return fault_resolve(as, addr, access);
 }
 
 int aspace_fault(struct aspace *as, vaddr_t addr, u32 access)
 {
-	int err = -EFAULT;
+	int err;
 
 	if (addr < USER_MIN || addr >= USER_MAX)
-		return err;
-	WITH_LOCK (&as->lock)
-		err = fault_locked(as, addr, access);
+		return -EFAULT;
+	spin_lock(&as->lock);
+	err = fault_resolve(as, addr, access);
+	spin_unlock(&as->lock);
 	return err;
 }
 

@@ -153,51 +153,52 @@ static void check_zero(paddr_t pa)
 }
 #endif
 
-/* => frame_lock held; the number of a frame of the list, 0 when it is empty */
-static inline u64 free_take(u32 *list)
+/* other_take => frame_lock held; the number of a free frame when the list that was asked for is empty: of those given
+ * back, of those never handed out, of those of zeroes */
+static u64 __noinline other_take(void)
 {
-	u64 pfn = *list;
+	u32 *list = free_list ? &free_list : &zero_list;
+	u64 pfn;
 
-	if (likely(pfn))
-		*list = frame_array[pfn].next;
-	return pfn;
-}
-
-/* => frame_lock held; as free_take */
-static u64 fresh_take(void)
-{
-	while (range_count) {
+	for (; !free_list && range_count; range_count--) {
 		struct frame_range *r = &ranges[range_count - 1];
 
 		if (r->next < r->end)
 			return r->next++;
-		range_count--;
 	}
-	return 0;
+	pfn = *list;
+	if (pfn)
+		*list = frame_array[pfn].next;
+	return pfn;
 }
 
 /* frame_take: a frame of those that COUNT counts; one of zeroes if WANT_ZERO and there is one, else any: those of zeroes
  * last. */
-static inline paddr_t frame_take(u64 *count, bool want_zero, bool *ret_zero)
+static __inline_always paddr_t frame_take(u64 *count, bool want_zero, bool *ret_zero)
 {
+	u32 *list = &free_list;
+	struct frame *f;
 	u64 pfn = 0;
 
 	spin_lock(&frame_lock);
 	*ret_zero = want_zero && zero_list;
+	if (*ret_zero)
+		list = &zero_list;
 	if (likely(*count)) {
 		--*count;
-		pfn = *ret_zero ? free_take(&zero_list) : free_take(&free_list);
-		if (unlikely(!pfn))
-			pfn = fresh_take();
-		if (unlikely(!pfn))
-			pfn = free_take(&zero_list);
+		pfn = *list;
+		if (likely(pfn))
+			*list = frame_array[pfn].next;
+		else
+			pfn = other_take();
 	}
 	spin_unlock(&frame_lock);
-	if (unlikely(!pfn))
+	if (unlikely(!pfn)) {
 		current_work_add(WORK_MEMORY);
-	if (likely(pfn && frame_array)) {
-		struct frame *f = &frame_array[pfn];
-
+		return 0;
+	}
+	if (likely(frame_array)) {
+		f = &frame_array[pfn];
 		assert(f->refs == 0); /* F1 */
 		f->refs = 1;
 		f->owner_data = 0;

@@ -88,6 +88,8 @@ static u64 pte_make(paddr_t pa, u32 prot)
 	return e;
 }
 
+static u64 user_bits[8]; /* [I] of an entry of ring 3, by VM_READ | VM_WRITE | VM_EXEC */
+
 static u32 pte_prot(u64 e)
 {
 	if (!(e & PTE_P))
@@ -414,63 +416,68 @@ static bool drop_shared(struct pmap *pm, vaddr_t va, bool whole)
 
 void pmap_find(struct pmap *pm, vaddr_t va, struct page_slot *ret)
 {
-	u64 *upper = upper_find(pm->root, va);
-	u64 e = upper && (*upper & PTE_P) ? table_at(pte_frame(*upper))[slot_of(va, 1)] : 0;
+	u64 *upper = upper_find(pm->root, va), *entry, e;
 
 	ret->va = va;
 	ret->upper = upper;
+	ret->entry = NULL;
 	ret->pa = 0;
 	ret->prot = 0;
+	if (unlikely(!upper || !(*upper & PTE_P)))
+		return;
+	entry = &table_at(pte_frame(*upper))[slot_of(va, 1)];
+	e = *entry;
+	if (likely(*upper & PTE_W))
+		ret->entry = entry;
+	else
+		e &= ~PTE_W;
 	if (pte_valid(e)) {
 		ret->pa = pte_frame(e);
-		ret->prot = pte_prot(*upper & PTE_W ? e : e & ~PTE_W);
+		ret->prot = pte_prot(e);
 	}
 }
 
-int pmap_own_slot(struct pmap *pm, struct page_slot *slot)
+int pmap_own_slot_shared(struct pmap *pm, struct page_slot *slot)
 {
-	if (!slot->upper || (*slot->upper & (PTE_P | PTE_W)) != PTE_P)
+	if (!slot->upper || !(*slot->upper & PTE_P))
 		return 0;
-	if (table_unshare(pm, slot->upper, slot->va) < 0)
+	if (table_own(pm, slot->upper, slot->va) < 0)
 		return -ENOMEM;
 	pmap_find(pm, slot->va, slot); /* what the shared table held could change until now */
 	return 0;
 }
 
-/* slot_create => the entry of SLOT's page, in a table that is PM's alone; NULL: out of memory */
-static u64 *__noinline slot_create(struct pmap *pm, struct page_slot *slot)
+/* enter_rarely: where there is no table of PM's own yet, or something is mapped already. */
+static int __noinline enter_rarely(struct pmap *pm, const struct page_slot *slot, u64 e)
 {
-	u64 *pte = walk_create(pm, slot->va);
+	u64 *pte = slot->entry;
 
-	if (!pte)
+	if (!pte && !(pte = walk_create(pm, slot->va))) {
 		tables_trim(pm, slot->va);
-	return pte;
+		return -ENOMEM;
+	}
+	pte_set(pte, e);
+	if (slot->pa) {
+		tlb_flush(pm, slot->va, slot->va + PAGE_SIZE);
+		frame_put(slot->pa);
+	}
+	return 0;
 }
 
-int pmap_enter(struct pmap *pm, struct page_slot *slot, paddr_t pa, u32 prot)
+int pmap_enter(struct pmap *pm, const struct page_slot *slot, paddr_t pa, u32 prot)
 {
-	const u64 ready = PTE_P | PTE_W;
-	u64 *pte;
+	u64 e = pa | user_bits[prot & 7];
 
-	if (likely(slot->upper && (*slot->upper & ready) == ready))
-		pte = &table_at(pte_frame(*slot->upper))[slot_of(slot->va, 1)];
-	else if (!(pte = slot_create(pm, slot)))
-		return -ENOMEM;
-	u64 old = *pte;
-	write_once(*pte, pte_make(pa, prot | VM_USER));
-	if (!pte_valid(old)) {
-		frame_of(table_of(pte))->owner_data++;
-	} else {
-		tlb_flush(pm, slot->va, slot->va + PAGE_SIZE);
-		frame_put(pte_frame(old));
-	}
+	if (unlikely(!slot->entry || slot->pa))
+		return enter_rarely(pm, slot, e);
+	write_once(*slot->entry, e);
+	frame_of(table_of(slot->entry))->owner_data++;
 	return 0;
 }
 
 void pmap_enter_again(struct pmap *pm, struct page_slot *slot, u32 prot)
 {
-	write_once(table_at(pte_frame(*slot->upper))[slot_of(slot->va, 1)],
-	           pte_make(slot->pa, prot | VM_USER));
+	write_once(*slot->entry, slot->pa | user_bits[prot & 7]);
 	tlb_flush(pm, slot->va, slot->va + PAGE_SIZE);
 }
 
@@ -577,7 +584,7 @@ void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool sh
 				continue;
 			if (!shared && frame_refs(pte_frame(*pte)) > 1)
 				p = p & VM_WRITE ? (p & ~VM_WRITE) | VM_READ : p; /* F3 */
-			write_once(*pte, pte_make(pte_frame(*pte), p | VM_USER));
+			write_once(*pte, pte_frame(*pte) | user_bits[p & 7]);
 		}
 	}
 	tlb_flush(pm, start, end);
@@ -910,6 +917,8 @@ void pmap_init(const struct bootinfo *bi)
 
 	nx_bit = cpu_features.nx ? PTE_NX : 0;
 	global_bit = cpu_features.pge ? PTE_G : 0;
+	for (u32 prot = 0; prot < ARRAY_SIZE(user_bits); prot++)
+		user_bits[prot] = pte_make(0, prot | VM_USER);
 	pat_init();
 	kernel_root = frame_alloc_zeroed();
 	if (!kernel_root)

@@ -44,6 +44,7 @@ void pmap_activate_kernel(void);     /* a table without any user mapping */
 struct page_slot {
 	vaddr_t va;
 	u64 *upper; /* pmap.c's: the entry that leads to the level-1 table; NULL: there is not even the table that it is in */
+	u64 *entry; /* pmap.c's: the page's own, in a table that is PM's alone; else NULL */
 	paddr_t pa; /* 0: nothing is mapped */
 	u32 prot;   /* of pa; 0 with it */
 };
@@ -51,15 +52,19 @@ struct page_slot {
 void pmap_find(struct pmap *pm, vaddr_t va, struct page_slot *ret);
 
 /* pmap_enter: map SLOT's page to PA, replacing what was there; takes over the caller's reference to PA
- * (on failure it stays the caller's). => 0 or -ENOMEM */
-int pmap_enter(struct pmap *pm, struct page_slot *slot, paddr_t pa, u32 prot);
+ * (on failure it stays the caller's). The slot is used up. => 0 or -ENOMEM */
+int pmap_enter(struct pmap *pm, const struct page_slot *slot, paddr_t pa, u32 prot);
 
 /* pmap_enter_again: what SLOT's page is mapped to gets other rights, after pmap_own_slot. */
 void pmap_enter_again(struct pmap *pm, struct page_slot *slot, u32 prot);
 
 /* pmap_own_slot: make SLOT's table, if it has one, PM's alone (M5), so that frame_refs tells how many map the page.
  * => 0 or -ENOMEM */
-int pmap_own_slot(struct pmap *pm, struct page_slot *slot);
+int pmap_own_slot_shared(struct pmap *pm, struct page_slot *slot);
+static inline int pmap_own_slot(struct pmap *pm, struct page_slot *slot)
+{
+	return likely(slot->entry) ? 0 : pmap_own_slot_shared(pm, slot);
+}
 
 /* pmap_own: make the tables of [start, end) PM's alone. => 0, -ENOMEM
  * pmap_own_edges: the same for those that lie in the range only in part: what pmap_remove wants. */

@@ -5,7 +5,7 @@
 #include "hal/base/tree.h"
 
 /* Below, UPDATE is the caller's, or NULL: everything that takes it is compiled for both. */
-#define FOR_BOTH static inline __attribute__((always_inline))
+#define FOR_BOTH static __inline_always
 
 static bool node_red(const struct tree_node *n)
 {

@@ -52,6 +52,7 @@ typedef struct {
 #define unlikely(x) __builtin_expect(!!(x), 0)
 #define __noreturn __attribute__((noreturn))
 #define __noinline __attribute__((noinline))
+#define __inline_always inline __attribute__((always_inline))
 #define __packed __attribute__((packed))
 #define __aligned(n) __attribute__((aligned(n)))
 #define __section(s) __attribute__((section(s), used))
