@@ -203,7 +203,8 @@ void thread_start(struct thread *t)
 
 	assert(t->state == THREAD_NEW);
 	t->last_cpu = rq->cpu;
-	t->vruntime = MAX(t->vruntime, rq->min_vruntime);
+	/* Its maker's share is behind it, and the maker's turn before it: making threads gains no time. */
+	t->vruntime = MAX(rq->current->vruntime, rq->min_vruntime) + TICK;
 	t->state = THREAD_READY;
 	t->on_runq = true;
 	enqueue(rq, t, false);

@@ -529,6 +529,8 @@ int aspace_fork(struct aspace *as, struct aspace **ret)
 		child->arg_end = as->arg_end;
 		child->env_start = as->env_start;
 		child->env_end = as->env_end;
+		child->aux_start = as->aux_start;
+		child->aux_end = as->aux_end;
 		child->code_start = as->code_start;
 		child->code_end = as->code_end;
 	}
@@ -570,6 +572,45 @@ u64 aspace_resident(struct aspace *as)
 			n += pmap_resident(&as->pmap, r->start, r->end);
 	}
 	return n;
+}
+
+/* page_usage: one page at PA. The object's own reference is no mapping. */
+static void page_usage(const struct region *r, paddr_t pa, u32 prot, struct region_usage *u)
+{
+	u32 refs = frame_refs(pa);
+	bool of_object = r->object && ((r->flags & REGION_SHARED) || (!(prot & VM_WRITE) && refs > 1));
+	u32 mappers = MAX(refs - (of_object ? 1U : 0U), 1U);
+	bool dirty = !of_object || (r->flags & REGION_SHARED && !r->file);
+
+	u->rss += PAGE_SIZE;
+	u->pss += PAGE_SIZE / mappers;
+	u->pss_dirty += dirty ? PAGE_SIZE / mappers : 0;
+	u->anonymous += of_object ? 0 : PAGE_SIZE;
+	if (mappers > 1)
+		*(dirty ? &u->shared_dirty : &u->shared_clean) += PAGE_SIZE;
+	else
+		*(dirty ? &u->private_dirty : &u->private_clean) += PAGE_SIZE;
+}
+
+void aspace_region_usage(struct aspace *as, const struct region *r, struct region_usage *ret)
+{
+	const u64 block = 512 * PAGE_SIZE; /* looked through only if it holds something */
+
+	*ret = (struct region_usage){0};
+	for (vaddr_t va = r->start, end; va < r->end; va = end) {
+		end = MIN(ALIGN_DOWN(va, block) + block, r->end);
+		if (!pmap_resident(&as->pmap, va, end))
+			continue;
+		for (vaddr_t page = va; page < end; page += PAGE_SIZE) {
+			paddr_t pa;
+			u32 prot;
+
+			if (pmap_query(&as->pmap, page, &pa, &prot) && pa != frame_zero)
+				page_usage(r, pa, prot, ret);
+		}
+	}
+	if (r->flags & REGION_LOCKED)
+		ret->locked = ret->pss;
 }
 
 u64 aspace_footprint(struct aspace *as)

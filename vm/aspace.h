@@ -15,6 +15,8 @@
 
 struct file; /* opaque: what a mapped file's region keeps for /proc (see aspace_file_ops) */
 
+#define REGIONS_MAX 65530 /* of one space, as Linux's vm.max_map_count */
+
 enum region_flags {
 	REGION_SHARED = 1, /* writes go to the object */
 	REGION_STACK = 2,  /* grows downwards on touch */
@@ -60,7 +62,7 @@ struct aspace {
 	vaddr_t mmap_base;      /* [I] mmap goes downwards from here */
 	vaddr_t stack_top;      /* [I] */
 	/* for /proc/PID/{cmdline,environ,stat} [I] after exec */
-	vaddr_t arg_start, arg_end, env_start, env_end, code_start, code_end;
+	vaddr_t arg_start, arg_end, env_start, env_end, aux_start, aux_end, code_start, code_end;
 };
 
 /* aspace_init: FILE_GET and FILE_PUT count references to region->file, which vm never looks into. LIMIT tells what the
@@ -156,7 +158,15 @@ bool aspace_shared_frame(struct aspace *as, vaddr_t va, paddr_t *ret_pa);
 
 /* aspace_for_each: FN for each region in order of address, with the lock held. FN => false ends the walk. */
 void aspace_for_each(struct aspace *as, bool (*fn)(const struct region *r, void *arg), void *arg);
-u64 aspace_resident(struct aspace *as);  /* pages */
+u64 aspace_resident(struct aspace *as); /* pages */
+
+/* What a region has of memory, bytes. Pss: each page divided by how many map it. Dirty is what no file has. */
+struct region_usage {
+	u64 rss, pss, pss_dirty, shared_clean, shared_dirty, private_clean, private_dirty, anonymous, locked;
+};
+/* aspace_region_usage: of R, with the lock held (from aspace_for_each). */
+void aspace_region_usage(struct aspace *as, const struct region *r, struct region_usage *ret);
+
 u64 aspace_footprint(struct aspace *as); /* pages: these, and what the kernel keeps for them */
 u64 aspace_regions(void);                /* regions of all address spaces, for accounting */
 

@@ -5,7 +5,6 @@
 
 #include "vm/aspace.h"
 
-#define REGIONS_MAX 65530             /* of one space, as Linux's vm.max_map_count */
 #define STACK_GUARD (256 * PAGE_SIZE) /* below what grows downwards, as Linux's stack_guard_gap */
 
 /* regions_init: FILE_GET and FILE_PUT count references to region->file. */

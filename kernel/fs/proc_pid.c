@@ -157,8 +157,7 @@ static bool node_allowed(struct proc *p)
 	return perm_capable(CAP_SYS_PTRACE);
 }
 
-/* node_aspace: the address space of N, *RET NULL for a zombie. => 0; -ESRCH; -EACCES */
-static int node_aspace(struct proc_node *n, struct aspace **ret)
+int node_aspace(struct proc_node *n, struct aspace **ret)
 {
 	struct proc *p;
 	int err = -ESRCH;
@@ -393,6 +392,25 @@ static int environ_show(struct seq *s, struct proc_node *n)
 	return 0;
 }
 
+static int auxv_show(struct seq *s, struct proc_node *n)
+{
+	struct aspace *as = NULL;
+	int err = node_aspace(n, &as);
+
+	if (err < 0 || !as)
+		return err;
+	show_range(s, as, as->aux_start, as->aux_end);
+	aspace_put(as);
+	return 0;
+}
+
+/* What a task waits for is told by no name: an address of the kernel would be one. */
+static int wchan_show(struct seq *s, struct proc_node *n)
+{
+	seq_printf(s, "0");
+	return 0;
+}
+
 static int comm_show(struct seq *s, struct proc_node *n)
 {
 	struct snapshot t;
@@ -403,96 +421,6 @@ static int comm_show(struct seq *s, struct proc_node *n)
 	seq_printf(s, "%s\n", t.name);
 	snapshot_free(&t);
 	return 0;
-}
-
-/* --- maps --- */
-
-/* A region, taken down under the address space's lock, where paths cannot be made. */
-struct map_line {
-	vaddr_t start, end;
-	u64 offset;
-	u32 prot, flags;
-	struct file *file; /* counted, or NULL */
-	bool heap;
-};
-
-struct map_lines {
-	struct map_line *lines;
-	u32 count, size;
-};
-
-static bool maps_take(const struct region *r, void *arg)
-{
-	struct map_lines *m = arg;
-
-	if (m->count == m->size)
-		return false;
-	m->lines[m->count++] = (struct map_line){
-	        r->start, r->end, r->offset, r->prot, r->flags, r->file, r->flags & REGION_HEAP};
-	if (r->file)
-		file_get(r->file);
-	return true;
-}
-
-static const char *map_name(const struct map_line *l, char *path)
-{
-	if (l->file)
-		return file_path(l->file, path, FS_PATH_MAX) < 0 ? "" : path;
-	if (l->flags & REGION_STACK)
-		return "[stack]";
-	if (l->flags & REGION_VDSO)
-		return "[vdso]";
-	if (l->flags & REGION_VVAR)
-		return "[vvar]";
-	return l->heap ? "[heap]" : "";
-}
-
-static void map_show(struct seq *s, const struct map_line *l, char *path)
-{
-	u32 dev = l->file ? l->file->inode->mount->dev : 0;
-	const char *name = map_name(l, path);
-	size_t start = s->len;
-
-	seq_printf(s, "%08lx-%08lx %c%c%c%c %08lx %02x:%02x %lu ", l->start, l->end,
-	           l->prot & VM_READ ? 'r' : '-', l->prot & VM_WRITE ? 'w' : '-',
-	           l->prot & VM_EXEC ? 'x' : '-', l->flags & REGION_SHARED ? 's' : 'p',
-	           l->file ? l->offset : 0, dev >> 8, dev & 0xff, l->file ? l->file->inode->ino : 0);
-	if (*name)
-		seq_printf(s, "%*s%s", (int)(start + 73 > s->len ? start + 73 - s->len : 1), "", name);
-	seq_printf(s, "\n");
-}
-
-static int maps_show_aspace(struct seq *s, struct aspace *as)
-{
-	struct map_lines m = {NULL, 0, read_once(as->region_count) + 16};
-	char *path = kmalloc(FS_PATH_MAX);
-
-	m.lines = kmalloc(m.size * sizeof(*m.lines));
-	if (!path || !m.lines) {
-		kfree(path);
-		kfree(m.lines);
-		return -ENOMEM;
-	}
-	aspace_for_each(as, maps_take, &m);
-	for (u32 i = 0; i < m.count; i++) {
-		map_show(s, &m.lines[i], path);
-		file_put(m.lines[i].file);
-	}
-	kfree(path);
-	kfree(m.lines);
-	return 0;
-}
-
-static int maps_show(struct seq *s, struct proc_node *n)
-{
-	struct aspace *as = NULL;
-	int err = node_aspace(n, &as);
-
-	if (err < 0 || !as)
-		return err;
-	err = maps_show_aspace(s, as);
-	aspace_put(as);
-	return err;
 }
 
 /* --- limits --- */
@@ -823,23 +751,30 @@ static int task_adopt(struct proc_node *dir, u32 nr, struct proc_node *n)
 	return err;
 }
 
-#define PID_FILES                                                                                           \
-	{"cmdline", PROC_FILE, 0444, .show = cmdline_show}, {"comm", PROC_FILE, 0444, .show = comm_show},   \
-	        {"cwd", PROC_JUMP, 0777, .jump = cwd_jump},                                                 \
-	        {"environ", PROC_FILE, 0400, .show = environ_show},                                         \
-	        {"exe", PROC_JUMP, 0777, .jump = exe_jump}, {"fd", PROC_DIR, 0500, .dir = &fd_dir},         \
-	        {"fdinfo", PROC_DIR, 0555, .dir = &fdinfo_dir},                                             \
-	        {"limits", PROC_FILE, 0444, .show = limits_show},                                           \
-	        {"maps", PROC_FILE, 0444, .show = maps_show},                                               \
-	        {"mountinfo", PROC_FILE, 0444, .show = mountinfo_show},                                     \
-	        {"mounts", PROC_FILE, 0444, .show = mounts_show},                                           \
-	        {"oom_score", PROC_FILE, 0444, .show = oom_score_show},                                     \
-	        {"oom_score_adj", PROC_FILE, 0644, .show = oom_adjust_show, .store = oom_adjust_store},     \
-	        {"root", PROC_JUMP, 0777, .jump = root_jump}, {"stat", PROC_FILE, 0444, .show = stat_show}, \
-	        {"statm", PROC_FILE, 0444, .show = statm_show},                                             \
-	{                                                                                                   \
-		"status", PROC_FILE, 0444, .show = status_show                                              \
-	}
+/* clang-format off */
+#define PID_FILES                                                                                   \
+	{"auxv", PROC_FILE, 0400, .show = auxv_show},                                               \
+	{"cmdline", PROC_FILE, 0444, .show = cmdline_show},                                         \
+	{"comm", PROC_FILE, 0444, .show = comm_show},                                               \
+	{"cwd", PROC_JUMP, 0777, .jump = cwd_jump},                                                 \
+	{"environ", PROC_FILE, 0400, .show = environ_show},                                         \
+	{"exe", PROC_JUMP, 0777, .jump = exe_jump},                                                 \
+	{"fd", PROC_DIR, 0500, .dir = &fd_dir},                                                     \
+	{"fdinfo", PROC_DIR, 0555, .dir = &fdinfo_dir},                                             \
+	{"limits", PROC_FILE, 0444, .show = limits_show},                                           \
+	{"maps", PROC_FILE, 0444, .show = maps_show},                                               \
+	{"mountinfo", PROC_FILE, 0444, .show = mountinfo_show},                                     \
+	{"mounts", PROC_FILE, 0444, .show = mounts_show},                                           \
+	{"oom_score", PROC_FILE, 0444, .show = oom_score_show},                                     \
+	{"oom_score_adj", PROC_FILE, 0644, .show = oom_adjust_show, .store = oom_adjust_store},     \
+	{"root", PROC_JUMP, 0777, .jump = root_jump},                                               \
+	{"smaps", PROC_FILE, 0444, .show = smaps_show},                                             \
+	{"smaps_rollup", PROC_FILE, 0444, .show = smaps_rollup_show},                               \
+	{"stat", PROC_FILE, 0444, .show = stat_show},                                               \
+	{"statm", PROC_FILE, 0444, .show = statm_show},                                             \
+	{"status", PROC_FILE, 0444, .show = status_show},                                           \
+	{"wchan", PROC_FILE, 0444, .show = wchan_show}
+/* clang-format on */
 
 static const struct proc_entry tid_entries[] = {PID_FILES, {0}};
 static const struct proc_dir tid_dir = {.entries = tid_entries};

@@ -5,7 +5,9 @@
 #include "hal/cpu/random.h"
 #include "hal/irq/irq.h"
 #include "hal/time/clock.h"
+#include "kernel/abi/capability.h"
 #include "kernel/account.h"
+#include "kernel/fs/fdtable.h"
 #include "kernel/fs/file.h"
 #include "kernel/fs/fsctx.h"
 #include "kernel/fs/inode.h"
@@ -14,6 +16,7 @@
 #include "kernel/fs/ramfs.h"
 #include "kernel/sys/uts.h"
 #include "kernel/system.h"
+#include "vm/aspace.h"
 #include "vm/frame.h"
 #include "vm/kmem.h"
 
@@ -313,18 +316,63 @@ static const struct proc_entry random_entries[] = {
 };
 static const struct proc_dir random_dir = {.entries = random_entries};
 
+/* Numbers that do not change. */
+#define NUMBER(name, format, ...)                                  \
+	static int name##_show(struct seq *s, struct proc_node *n) \
+	{                                                          \
+		seq_printf(s, format "\n", __VA_ARGS__);           \
+		return 0;                                          \
+	}
+NUMBER(cap_last, "%u", CAP_LAST_CAP)
+NUMBER(ngroups_max, "%u", NGROUPS)
+NUMBER(threads_max, "%u", PID_MAX)
+NUMBER(randomize, "%u", aspace_randomize ? 2 : 0)
+NUMBER(file_max, "%ld", INT64_MAX)
+NUMBER(nr_open, "%u", FD_MAX)
+NUMBER(pipe_max_size, "%u", 1048576U)
+NUMBER(overcommit, "%u", 1) /* all that fits into the address space is granted */
+NUMBER(max_map_count, "%u", REGIONS_MAX)
+NUMBER(mmap_min_addr, "%lu", (u64)USER_MIN)
+NUMBER(swappiness, "%u", 0)
+
 static const struct proc_entry kernel_entries[] = {
+        {"cap_last_cap", PROC_FILE, 0444, .show = cap_last_show},
         {"hostname", PROC_FILE, 0644, .show = hostname_show, .store = hostname_store},
+        {"ngroups_max", PROC_FILE, 0444, .show = ngroups_max_show},
         {"osrelease", PROC_FILE, 0444, .show = osrelease_show},
         {"ostype", PROC_FILE, 0444, .show = ostype_show},
         {"pid_max", PROC_FILE, 0444, .show = pid_max_show},
         {"random", PROC_DIR, 0555, .dir = &random_dir},
+        {"randomize_va_space", PROC_FILE, 0444, .show = randomize_show},
+        {"threads-max", PROC_FILE, 0444, .show = threads_max_show},
         {"version", PROC_FILE, 0444, .show = osversion_show},
         {0},
 };
 static const struct proc_dir kernel_dir = {.entries = kernel_entries};
 
-static const struct proc_entry sys_entries[] = {{"kernel", PROC_DIR, 0555, .dir = &kernel_dir}, {0}};
+static const struct proc_entry fs_entries[] = {
+        {"file-max", PROC_FILE, 0444, .show = file_max_show},
+        {"nr_open", PROC_FILE, 0444, .show = nr_open_show},
+        {"pipe-max-size", PROC_FILE, 0444, .show = pipe_max_size_show},
+        {0},
+};
+static const struct proc_dir fs_dir = {.entries = fs_entries};
+
+static const struct proc_entry vm_entries[] = {
+        {"max_map_count", PROC_FILE, 0444, .show = max_map_count_show},
+        {"mmap_min_addr", PROC_FILE, 0444, .show = mmap_min_addr_show},
+        {"overcommit_memory", PROC_FILE, 0444, .show = overcommit_show},
+        {"swappiness", PROC_FILE, 0444, .show = swappiness_show},
+        {0},
+};
+static const struct proc_dir vm_dir = {.entries = vm_entries};
+
+static const struct proc_entry sys_entries[] = {
+        {"fs", PROC_DIR, 0555, .dir = &fs_dir},
+        {"kernel", PROC_DIR, 0555, .dir = &kernel_dir},
+        {"vm", PROC_DIR, 0555, .dir = &vm_dir},
+        {0},
+};
 static const struct proc_dir sys_dir = {.entries = sys_entries};
 
 /* --- the root --- */

@@ -32,6 +32,13 @@ struct task *node_task(struct proc_node *n)
 	return p && !list_empty(&p->tasks) ? p->leader : NULL;
 }
 
+struct pid *procfs_folder_pid(const struct file *f)
+{
+	const struct proc_node *n = f->inode->fops == &proc_dir_fops ? node_of(f->inode) : NULL;
+
+	return n && n->entry->dir == &proc_pid_dir ? n->pid : NULL;
+}
+
 static struct proc_node *node_new(const struct proc_entry *e, const struct proc_node *dir)
 {
 	struct proc_node *n = kzalloc(sizeof(*n));

@@ -8,7 +8,12 @@
 #include "kernel/fs/vfs.h"
 #include "kernel/proc/proc.h"
 
+struct aspace;
+
 struct dentry *procfs_root(struct mount *m); /* => NULL: out of memory */
+
+/* procfs_folder_pid: of which process F, which is open, is the folder /proc/PID. => borrowed, or NULL: it is none */
+struct pid *procfs_folder_pid(const struct file *f);
 
 struct proc_node;
 
@@ -58,6 +63,15 @@ extern const struct proc_dir proc_root_dir, proc_pid_dir;
 struct proc *node_proc(struct proc_node *n);
 /* node_task: the task of N (its own below task/, else the leader), with proc_lock held. => NULL: ended */
 struct task *node_task(struct proc_node *n);
+
+/* node_aspace: the address space of N, if the running process may look into it; *RET NULL for a zombie.
+ * => 0; -ESRCH; -EACCES */
+int node_aspace(struct proc_node *n, struct aspace **ret);
+
+/* proc_maps.c */
+int maps_show(struct seq *s, struct proc_node *n);
+int smaps_show(struct seq *s, struct proc_node *n);
+int smaps_rollup_show(struct seq *s, struct proc_node *n);
 
 int mounts_show(struct seq *s, struct proc_node *n);
 int mountinfo_show(struct seq *s, struct proc_node *n);

@@ -536,6 +536,8 @@ static int push_vectors(struct exec *x)
 		err = words_flush(&w);
 	if (!err)
 		err = aspace_write(x->as, w.at, aux, n * sizeof(aux[0]));
+	x->as->aux_start = w.at;
+	x->as->aux_end = w.at + n * sizeof(aux[0]);
 	x->sp = sp;
 	x->as->arg_start = x->args_start;
 	x->as->arg_end = x->as->env_start = x->envs_start;

@@ -3,6 +3,7 @@
 #include "hal/time/clock.h"
 #include "kernel/abi/capability.h"
 #include "kernel/fs/pidfd.h"
+#include "kernel/fs/procfs.h"
 #include "kernel/proc/proc.h"
 #include "kernel/sys/path.h"
 #include "kernel/sys/syscall.h"
@@ -297,14 +298,17 @@ static i64 send_pidfd(struct pid *pid, int sig, uaddr_t user)
 
 i64 sys_pidfd_send_signal(int pidfd, int sig, uaddr_t info, u32 flags)
 {
+	struct pid *pid = NULL;
 	struct fdref r;
 	i64 result = -EBADF;
 
 	if (flags)
 		return -EINVAL;
 	r = fd_use(pidfd);
-	if (r.file && file_is_pidfd(r.file))
-		result = send_pidfd(pidfd_pid(r.file), sig, info);
+	if (r.file) /* the folder /proc/PID came before pidfds, and does as well */
+		pid = file_is_pidfd(r.file) ? pidfd_pid(r.file) : procfs_folder_pid(r.file);
+	if (pid)
+		result = send_pidfd(pid, sig, info);
 	fd_return(r);
 	return result;
 }

@@ -133,6 +133,27 @@ TEST(signalled, "[P9] a signal through it, with the sender's word or its own")
 	OK(pidfd_signal(parent, 0, NULL));
 }
 
+TEST(folder, "[P9] the folder /proc/PID, open, takes a signal as well; another of its folders does not")
+{
+	pid_t pid = fork();
+	char name[32];
+
+	if (pid == 0)
+		for (;;)
+			pause();
+	snprintf(name, sizeof(name), "/proc/%d", pid);
+	int fd = OK(open(name, O_RDONLY | O_DIRECTORY));
+	snprintf(name, sizeof(name), "/proc/%d/fd", pid);
+	int other = OK(open(name, O_RDONLY | O_DIRECTORY));
+
+	FAILS(pidfd_signal(other, SIGKILL, NULL), EBADF);
+	OK(pidfd_signal(fd, SIGTERM, NULL));
+	int status;
+	IS(waitpid(pid, &status, 0), pid);
+	IS(status, SIGTERM);
+	FAILS(pidfd_signal(fd, SIGTERM, NULL), ESRCH);
+}
+
 TEST(taken, "[P9] a descriptor is taken from another process, and is the same file")
 {
 	int fds[2], fd, got;
