@@ -109,6 +109,9 @@ void upcall_exception(u32 vector, struct trapframe *tf, u64 addr)
 {
 	task_current()->trap_vector = vector;
 	task_current()->trap_error = tf->orig_rax;
+	if (vector == VEC_PF && addr >= USER_MAX && !sabotage(fault_present))
+		task_current()->trap_error |=
+		        PF_PRESENT; /* whether the kernel has a page there is not told */
 	task_current()->trap_addr = vector == VEC_PF ? addr : 0;
 	switch (vector) {
 	case VEC_PF:

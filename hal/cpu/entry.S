@@ -108,8 +108,9 @@ FUNCTION(syscall_entry)
 	cmpl	$0, (%rax)		/* current_work() */
 	jne	user_return
 	/* SYSRET only when it restores just what the frame holds: RCX is RIP, R11 is RFLAGS, the
-	 * address is canonical (a fault at SYSRET would come in ring 0 on the user's stack), and
-	 * neither TF nor RF is set. Everything else goes out by IRETQ. */
+	 * address is canonical (else Intel's CPUs fault at SYSRET, in ring 0 on the user's stack; QEMU's
+	 * emulator never does, so that no test there can show it), and neither TF nor RF is set.
+	 * Everything else goes out by IRETQ. */
 	movq	TF_RIP(%rsp), %rcx
 	cmpq	%rcx, TF_RCX(%rsp)
 	jne	user_return
@@ -135,9 +136,9 @@ FUNCTION(user_return)
 	cmpl	$0, (%rax)		/* current_work() */
 	jne	1f
 	movq	TF_RIP(%rsp), %rax
-	shrq	$47, %rax		/* IRETQ to a non-canonical address would fault in ring 0 */
+	shrq	$47, %rax
 	jnz	2f
-	POP_ALL
+3:	POP_ALL
 	addq	$8, %rsp		/* orig_rax */
 	swapgs
 	iretq
@@ -147,7 +148,9 @@ FUNCTION(user_return)
 	call	upcall_user_work
 	addq	$8, %rsp
 	jmp	user_return
-2:	sti
+2:	cmpl	$0x1ffff, %eax		/* the kernel's half: ring 3's fetch faults there */
+	je	3b
+	sti				/* IRETQ to a non-canonical address would fault in ring 0 */
 	movq	%rsp, %rdi
 	subq	$8, %rsp
 	call	trap_bad_return

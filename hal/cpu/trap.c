@@ -142,5 +142,7 @@ void trap_make_room(const struct trapframe *tf)
  * fault, and ends as the CPU itself would end a jump there. */
 void trap_bad_return(struct trapframe *tf)
 {
+	tf->orig_rax = 0; /* the error code */
 	upcall_exception(VEC_GP, tf, 0);
+	tf->orig_rax = ~0UL;
 }

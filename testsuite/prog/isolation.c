@@ -475,6 +475,77 @@ TEST(return_to_bad_rip, "[I4] a signal frame with a kernel or non-canonical rip:
 		IS(return_with(places[i], 0, 0, 0), KILLED(SIGSEGV));
 }
 
+/* What the signal said, after a return to where ring 3 cannot be. */
+struct bad_return {
+	u64 code, addr, rip, trap, error;
+};
+static struct bad_return *bad_return;
+
+static void on_bad_fetch(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	(void)sig;
+	*bad_return = (struct bad_return){(u64)info->si_code, (u64)info->si_addr, (u64)regs[REG_RIP],
+	                                  (u64)regs[REG_TRAPNO], (u64)regs[REG_ERR]};
+	_exit(7);
+}
+
+/* As SYSRET wants them: RCX is RIP, R11 is RFLAGS. */
+static void on_sysret_return(int sig, siginfo_t *info, void *context)
+{
+	greg_t *regs = ((ucontext_t *)context)->uc_mcontext.gregs;
+
+	on_bad_return(sig, info, context);
+	regs[REG_RCX] = regs[REG_RIP];
+	regs[REG_R11] = regs[REG_EFL];
+}
+
+static void return_to(u64 rip, void (*handler)(int, siginfo_t *, void *))
+{
+	struct sigaction bad = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
+	struct sigaction fetch = {.sa_sigaction = on_bad_fetch, .sa_flags = SA_SIGINFO};
+
+	*bad_return = (struct bad_return){0};
+	IS(CHILD({
+		   sigaction(SIGUSR1, &bad, NULL);
+		   sigaction(SIGSEGV, &fetch, NULL);
+		   bad_rip = rip;
+		   raise(SIGUSR1);
+	   }),
+	   EXITED(7));
+	IS(bad_return->rip, rip);
+}
+
+TEST(return_bad_fetch, "[I3] [V9] a return to the kernel's half is a page fault of ring 3 there")
+{
+	static const u64 places[] = {0xffff800000000000, 0xffffffff80000000, 0xfffffffffffff000};
+
+	bad_return = shared_pages(1);
+	for (u32 i = 0; i < 2 * ARRAY_SIZE(places); i++) {
+		return_to(places[i / 2], i % 2 ? on_sysret_return : on_bad_return);
+		IS(bad_return->code, SEGV_MAPERR);
+		IS(bad_return->addr, places[i / 2]);
+		IS(bad_return->trap, 14);
+		IS(bad_return->error, 0x15); /* whether the kernel has a page there or not */
+	}
+}
+
+TEST(return_noncanonical,
+     "[I3] a return to a non-canonical place is a general protection fault of the program")
+{
+	static const u64 places[] = {0x8000000000000000, 0x7fffffffffffffff, 0x0100000000000000};
+
+	bad_return = shared_pages(1);
+	for (u32 i = 0; i < 2 * ARRAY_SIZE(places); i++) {
+		return_to(places[i / 2], i % 2 ? on_sysret_return : on_bad_return);
+		IS(bad_return->code, SI_KERNEL);
+		IS(bad_return->addr, 0);
+		IS(bad_return->trap, 13);
+		IS(bad_return->error, 0);
+	}
+}
+
 TEST(return_to_bad_rsp, "[I4] a signal frame with a kernel or non-canonical rsp: a signal for that program")
 {
 	static const u64 places[] = {0xffff800000000000, 0xffffffff80000000, 0xfffffffffffffff8, 8};
