@@ -212,7 +212,7 @@ $(BUILD)/bulkhead.img: $(BUILD)/BOOTX64.EFI $(esp_files) testsuite/lib/mkimage.p
 
 # --- goals ----------------------------------------------------------------------------------------
 
-.PHONY: all image release testing run test check format sabotage fuzz fuzz-syscalls bench-boot screenshot gdb help clean deps root
+.PHONY: all image release testing run test check syscalls format sabotage fuzz fuzz-syscalls bench-boot screenshot gdb help clean deps root
 image: $(BUILD)/bulkhead.img
 
 flavour = +$(Q)$(MAKE) BUILD=$(BUILD)/$(1) FLAVOUR=$(1) image
@@ -238,6 +238,7 @@ make test            everything: host, guest, scenarios   (TESTS='host/* guest' 
 make sabotage        break each protection: the test that guards it must go red
 make check           format, who includes whom, static analysis
 make format          lay out every C file as .clang-format says
+make syscalls        kernel/abi/SYSCALLS.md, from the table of calls and what is noted of them
 make bench           instructions per operation, beside Linux's   (ROWS='fault_cow ...' for some)
 make bench-boot      instructions from the stub to pid 1, and memory in use
 make fuzz            random input for the loader's checks and the screen's terminal   (FUZZ_SECONDS=60)
@@ -333,8 +334,13 @@ ours = $(shell git ls-files -co --exclude-standard -- $(1))
 check: deps
 	$(Q)clang-format --dry-run -Werror $(call ours,'*.c' '*.h')
 	$(Q)$(PYTHON) testsuite/lib/check_includes.py
+	$(Q)$(PYTHON) testsuite/lib/syscall_table.py -c
 	$(Q)cppcheck --quiet --enable=warning --inline-suppr --suppress=comparePointers \
 		--std=c11 -D__x86_64__ -I. --error-exitcode=1 $(call ours,$(addsuffix /*.c,$(kernel_dirs) efi))
+
+# The table of system calls, flag by flag (kernel/abi/SYSCALLS.md).
+syscalls:
+	$(Q)$(PYTHON) testsuite/lib/syscall_table.py
 
 format:
 	clang-format -i $(call ours,'*.c' '*.h')
