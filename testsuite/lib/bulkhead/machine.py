@@ -48,6 +48,7 @@ LONGEST_LINE = 1024  # bytes without a newline before they are pushed to the rea
 KEYS = {" ": "spc", "\n": "ret", "\t": "tab", "\x1b": "esc", "\x7f": "backspace", "-": "minus", "=": "equal",
         "[": "bracket_left", "]": "bracket_right", ";": "semicolon", "'": "apostrophe",
         "`": "grave_accent", "\\": "backslash", ",": "comma", ".": "dot", "/": "slash"}
+PRESS_BATCH = 40
 SHIFTED, UNSHIFTED = '~!@#$%^&*()_+{}|:"<>?', "`1234567890-=[]\\;',./"
 
 
@@ -376,8 +377,11 @@ class Machine:
 
     def press(self, *keys, hold=20):
         """Press each of KEYS on the keyboard, by QEMU's names: "a", "ret", "ctrl-c", "shift-tab". Each is held
-        for HOLD ms of the guest's time, and comes after the one before."""
-        for key in keys:
+        for HOLD ms of the guest's time, and comes after the one before. QEMU keeps a thousand events or so, and
+        drops what is more."""
+        for number, key in enumerate(keys):
+            if number and number % PRESS_BATCH == 0:
+                self.wait_until(lambda: False, 2 * PRESS_BATCH * hold / 1000)
             self.qmp("send-key", keys=[{"type": "qcode", "data": name} for name in key.split("-")],
                      **{"hold-time": hold})
 
