@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <pty.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <termios.h>
@@ -744,6 +745,27 @@ TEST(vhangup_self, "[P13] vhangup hangs up the caller's terminal; a new open of 
 		IS(write(fd, "new", 3), 3);
 		CHECK(reads(p.master, "new"));
 	});
+}
+
+TEST(epoll_hang_up, "[P13] epoll tells of the other end's close on either side")
+{
+	struct pair p = pair_open(true), q = pair_open(true);
+	int ep = OK(epoll_create1(0));
+	struct epoll_event e = {.events = EPOLLIN, .data.fd = p.master}, got;
+
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, p.master, &e));
+	e.data.fd = q.slave;
+	OK(epoll_ctl(ep, EPOLL_CTL_ADD, q.slave, &e));
+	IS(epoll_wait(ep, &got, 1, 0), 0);
+	close(p.slave);
+	IS(epoll_wait(ep, &got, 1, 5000), 1);
+	IS(got.data.fd, p.master);
+	CHECK(got.events & EPOLLHUP);
+	close(p.master);
+	close(q.master);
+	IS(epoll_wait(ep, &got, 1, 5000), 1);
+	IS(got.data.fd, q.slave);
+	CHECK(got.events & EPOLLHUP);
 }
 
 /* --- packet mode --- */

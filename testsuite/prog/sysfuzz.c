@@ -17,6 +17,7 @@
 #include <dirent.h>
 #include <elf.h>
 #include <grp.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 
@@ -345,7 +346,10 @@ static u64 request(void)
 	/* clang-format off */
 	static const u32 known[] = {
 		0x5401, 0x5402, 0x5403, 0x5404, 0x5405, 0x5409, 0x540b, 0x540e, 0x540f, 0x5410, 0x5411,
-		0x5413, 0x5414, 0x541b, 0x5421, 0x5422, 0x5429, 0x5450, 0x5451, 0x5452, 0x5460
+		0x5413, 0x5414, 0x541b, 0x5421, 0x5422, 0x5429, 0x5450, 0x5451, 0x5452, 0x5460,
+		/* those of terminals and pseudo-terminals */
+		0x5406, 0x540a, 0x540c, 0x540d, 0x5412, 0x5420, 0x5423, 0x5424, 0x5425, 0x5437, 0x5441,
+		0x80045430, 0x40045431, 0x40045436, 0x80045438, 0x80045439, 0x802c542a, 0x402c542b
 	};
 	/* clang-format on */
 
@@ -586,6 +590,14 @@ static void make_files(void)
 		return; /* they are there already */
 }
 
+static void open_terminals(void)
+{
+	int unlock = 0, master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+
+	ioctl(master, 0x40045431, &unlock);                    /* TIOCSPTLCK */
+	ioctl(master, 0x5441, O_RDWR | O_NOCTTY | O_NONBLOCK); /* TIOCGPTPEER */
+}
+
 static void open_files(void)
 {
 	/* clang-format off */
@@ -603,6 +615,7 @@ static void open_files(void)
 			open("/dev/null", O_RDWR);
 	if (pipe(fds) == 0 && pipe2(fds, O_NONBLOCK) == 0)
 		dup(fds[0]);
+	open_terminals();
 }
 
 static void set_limit(int what, u64 value)

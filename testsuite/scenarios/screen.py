@@ -55,6 +55,13 @@ def test_screen_only(t):
                 "[P13] with console=tty0 the screen is the console, and the serial line silent")
 
 
+def test_no_keyboard(t):
+    with start(t, qemuflags=["-machine", "i8042=off"]) as guest:
+        guest.send("grep -c keyboard /proc/interrupts; exit 3\n")
+        t.equal(guest.finish().status, 3, "[P13] a machine without a PS/2 controller boots")
+        t.ok("keyboard: no PS/2 keyboard" in guest.log, "[P13] and says so", guest.log)
+
+
 def test_shell_again(t):
     with start(t) as guest:
         guest.type("exit\n")
