@@ -414,8 +414,25 @@ static bool tame(u64 nr, u64 *a)
 	case SYS_tkill:
 	case SYS_setpgid:
 	case SYS_sched_setaffinity:
+	case SYS_sched_setparam:
+	case SYS_sched_setscheduler:
+	case SYS_sched_setattr:
+	case SYS_rt_sigqueueinfo:
+	case SYS_pidfd_open:
+	case SYS_process_vm_readv:
 		a[0] = somebody();
 		break;
+	case SYS_process_vm_writev: /* not: make one who is root do anything */
+		a[0] = somebody();
+		return !is_root;
+	case SYS_ptrace:
+		a[1] = somebody();
+		return !is_root;
+	case SYS_fcntl: /* not: let a signal come to somebody else */
+		if ((u32)a[1] == F_SETOWN || (u32)a[1] == F_SETOWN_EX)
+			return false;
+		break;
+	case SYS_rt_tgsigqueueinfo:
 	case SYS_tgkill:
 		a[0] = somebody();
 		a[1] = rnd(2) ? a[0] : somebody();
@@ -862,6 +879,35 @@ static void run(u64 limit, u64 seed, u64 seconds, const char *folder)
 	OK(rmdir(folder));
 }
 
+/* shared_files: who owns those that workers hold open or may change, and who may what; none of them leaves a file in
+ * /tmp meanwhile. */
+static void shared_files(bool put_back)
+{
+	static const char *const names[] = {"/dev/null", "/dev/zero", "/dev/full", "/dev/urandom", "/tmp"};
+	static struct stat was[ARRAY_SIZE(names)];
+
+	for (u32 i = 0; i < ARRAY_SIZE(names); i++) {
+		if (!put_back) {
+			OK(stat(names[i], &was[i]));
+			continue;
+		}
+		OK(chown(names[i], was[i].st_uid, was[i].st_gid));
+		OK(chmod(names[i], was[i].st_mode));
+	}
+	if (!put_back)
+		OK(chmod("/tmp", 0755));
+}
+
+/* drive: a run by a process of its own, whose memory is not counted with what the run may have lost. */
+static void drive(u64 limit, u64 seed, u64 seconds, const char *folder)
+{
+	IS(CHILD({
+		   OK(prctl(PR_SET_CHILD_SUBREAPER, 1));
+		   run(limit, seed, seconds, folder);
+	   }),
+	   EXITED(0));
+}
+
 static void fuzz(u64 limit, u64 seed, u64 seconds)
 {
 	char folder[64], host[65];
@@ -873,24 +919,28 @@ static void fuzz(u64 limit, u64 seed, u64 seconds)
 		fprintf(stderr, "sysfuzz: made for a machine of its own, under Bulkhead; not run\n");
 		exit(2);
 	}
+	if (getuid() != 0) /* by the hand of a worker, which executes what it finds */
+		exit(2);
+	shared_files(false);
 	snprintf(folder, sizeof(folder), "/tmp/sysfuzz-%d", (int)getpid());
 	shared = shared_pages(1);
-	OK(prctl(PR_SET_CHILD_SUBREAPER, 1));
 	OK(gethostname(host, sizeof(host)));
 	say("# seed %llu\n", (unsigned long long)seed);
 	clock_gettime(CLOCK_REALTIME, &real);
 	began = now_ns();
-	run(1000, ~seed, seconds, folder); /* for this process's own memory */
+	drive(1000, ~seed, seconds, folder); /* for this process's own memory */
+	CHECK(shared->calls > 0);
 	accounts_take(&before);
-	run(limit, seed, seconds, folder);
+	drive(limit, seed, seconds, folder);
 	real.tv_sec += (now_ns() - began) / 1000000000;
 	clock_settime(CLOCK_REALTIME, &real);
 	sethostname(host, strlen(host));
+	shared_files(true);
+	CHECK(accounts_even(&before));
 	say("# %llu calls, %llu succeeded, %llu deaths, %llu interrupted, %llu killed asleep\n",
 	    (unsigned long long)shared->calls, (unsigned long long)shared->succeeded,
 	    (unsigned long long)shared->deaths, (unsigned long long)shared->interrupts,
 	    (unsigned long long)shared->kills);
-	CHECK(accounts_even(&before));
 	IS(CHILD(execl("/proc/self/exe", "sysfuzz", "@alive", NULL)), EXITED(5));
 }
 
