@@ -150,6 +150,8 @@ void upcall_exception(u32 vector, struct trapframe *tf, u64 addr)
 void upcall_timer(bool from_user)
 {
 	sched_tick(from_user);
+	if (thread_current()->fpu) /* not one of the kernel's own threads */
+		itimer_charge(task_current(), from_user);
 }
 
 void upcall_preempt(void)

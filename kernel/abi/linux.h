@@ -33,6 +33,7 @@
 #include <linux/openat2.h>
 #include <linux/personality.h>
 #include <linux/pidfd.h>
+#include <linux/membarrier.h>
 #include <linux/prctl.h>
 #include <linux/ptrace.h>
 #include <linux/random.h>

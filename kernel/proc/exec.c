@@ -708,12 +708,15 @@ static int own_sighand(struct proc *p)
 	new = sighand_copy(old);
 	if (!new)
 		return -ENOMEM;
+	bool armed = timer_cancel(&p->real_timer); /* it sends from interrupts, under the old one's lock */
 	WITH_LOCK (&proc_lock) {
 		bool on = signal_lock(old);
 
 		p->sighand = new;
 		signal_unlock(old, on);
 	}
+	if (armed)
+		timer_set(&p->real_timer, p->real_timer.deadline);
 	sighand_put(old);
 	return 0;
 }
@@ -812,7 +815,10 @@ static void exec_commit(struct exec *x)
 		p->did_exec = true;
 		reset_exit_signals(p);
 		p->dumpable = x->creds.euid == x->creds.uid && x->creds.egid == x->creds.gid;
+		if (x->creds.euid != p->creds.euid || x->creds.egid != p->creds.egid)
+			p->parent_death_signal = 0;
 		p->creds = x->creds;
+		p->keep_caps = p->membarrier = false;
 		memcpy(p->name, x->name, sizeof(p->name));
 		memcpy(t->thread.name, x->name, sizeof(t->thread.name));
 	}

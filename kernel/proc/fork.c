@@ -100,6 +100,8 @@ static void copy_plain(struct proc *p, struct proc *from)
 	p->oom_adjust = from->oom_adjust;
 	p->no_new_privs = from->no_new_privs;
 	p->dumpable = from->dumpable;
+	p->keep_caps = from->keep_caps;
+	p->membarrier = from->membarrier;
 	p->gave_tty_up = from->gave_tty_up;
 	p->exe = from->exe;
 	if (p->exe)
@@ -153,6 +155,7 @@ static void copy_registers(struct task *t, const struct clone_request *req)
 	t->thread.fs_base = req->flags & CLONE_SETTLS ? req->tls : me->thread.fs_base;
 	t->thread.gs_base = me->thread.gs_base;
 	t->sig_blocked = me->sig_blocked;
+	t->timer_slack = t->timer_slack_default = me->timer_slack;
 	if (!(req->flags & CLONE_VM) || (req->flags & CLONE_VFORK))
 		t->altstack = me->altstack;
 	if (req->flags & CLONE_CHILD_CLEARTID)
@@ -228,9 +231,9 @@ static bool limit_reached(const struct proc *p)
 	return !left;
 }
 
-/* appear: the child enters the tables, unless the caller is ending by now. => 0, -ERESTARTSYS, -EAGAIN */
+/* appear: the child enters the tables, unless the caller is ending by now. => 0, -ERESTARTNOINTR, -EAGAIN */
 static int appear(struct proc *p, struct task *t, const struct clone_request *req, struct vfork_wait *wait,
-                  struct ptrace_clone *trace)
+                  struct ptrace_clone *trace, struct newborn *newborn)
 {
 	struct proc *me = proc_current();
 	bool thread = req->flags & CLONE_THREAD;
@@ -238,7 +241,7 @@ static int appear(struct proc *p, struct task *t, const struct clone_request *re
 
 	WITH_LOCK (&proc_lock) {
 		if (current_work() & WORK_KILL)
-			err = -ERESTARTSYS;
+			err = -ERESTARTNOINTR;
 		else if (limit_reached(me))
 			err = -EAGAIN;
 		if (err)
@@ -253,8 +256,12 @@ static int appear(struct proc *p, struct task *t, const struct clone_request *re
 			proc_set_session(p, me->session);
 			proc_insert(p, parent);
 		}
-		task_insert(p, t);
-		ptrace_adopt(trace, t);
+		if (task_insert(p, t)) {
+			ptrace_adopt(trace, t);
+			newborn_arrive(newborn, thread ? NULL : t);
+		} else {
+			err = -ERESTARTNOINTR; /* never for a process of its own */
+		}
 	}
 	return err;
 }
@@ -318,7 +325,8 @@ static int pidfd_make(const struct clone_request *req, struct pid *pid, struct n
 	return 0;
 }
 
-i64 proc_clone(const struct clone_request *req)
+/* make: => the number of the child or -errno; then NEWBORN is still expected */
+static i64 make(const struct clone_request *req, struct newborn *newborn)
 {
 	struct new_pidfd pidfd = {NULL, -1};
 	struct proc *me = proc_current(), *p = me;
@@ -326,11 +334,8 @@ i64 proc_clone(const struct clone_request *req)
 	struct ptrace_clone trace = {.event = 0};
 	bool thread = req->flags & CLONE_THREAD, vfork = !thread && (req->flags & CLONE_VFORK);
 	struct task *t;
-	int err = clone_check(req);
+	int err = task_copy(req, &t);
 
-	if (err)
-		return err;
-	err = task_copy(req, &t);
 	if (err)
 		return err;
 	if (!thread)
@@ -345,7 +350,7 @@ i64 proc_clone(const struct clone_request *req)
 	if (!err)
 		err = ptrace_clone(req->flags, req->exit_signal, &trace);
 	if (!err)
-		err = appear(p, t, req, vfork ? &wait : NULL, &trace);
+		err = appear(p, t, req, vfork ? &wait : NULL, &trace, newborn);
 	ptrace_clone_cancel(&trace); /* when it was not taken up */
 	if (err) {
 		pidfd_drop(&pidfd);
@@ -365,5 +370,20 @@ i64 proc_clone(const struct clone_request *req)
 		vfork_wait(p, nr, &wait);
 		ptrace_event(PTRACE_EVENT_VFORK_DONE, (u64)nr);
 	}
+	return nr;
+}
+
+i64 proc_clone(const struct clone_request *req)
+{
+	struct newborn newborn;
+	int err = clone_check(req);
+
+	if (err)
+		return err;
+	newborn_expect(&newborn);
+	/* What came before the child is not the child's, and is seen to first. */
+	i64 nr = current_work() & WORK_SIGNAL ? -ERESTARTNOINTR : make(req, &newborn);
+	if (nr < 0)
+		newborn_arrive(&newborn, NULL);
 	return nr;
 }

@@ -104,6 +104,7 @@ int proc_start_init(const char *path, char *const argv[], char *const envp[])
 	    fsctx_create(&p->fs) < 0 || thread_init(&t->thread, "init", init_main, t) < 0)
 		return -ENOMEM;
 	assert(t->pid->nr == 1);
+	t->timer_slack = t->timer_slack_default = 50 * NS_PER_USEC;
 	limits_default(p->limits);
 	p->creds.caps = p->creds.caps_permitted = CAP_ALL;
 	str_copy(p->name, "init", sizeof(p->name));
@@ -113,7 +114,7 @@ int proc_start_init(const char *path, char *const argv[], char *const envp[])
 		proc_set_group(p, p->pid);
 		proc_set_session(p, p->pid);
 		proc_insert(p, NULL);
-		task_insert(p, t);
+		assert(task_insert(p, t));
 	}
 	thread_start(&t->thread);
 	return 0;

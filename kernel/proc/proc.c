@@ -136,17 +136,20 @@ void task_dead(struct thread *thread)
 	task_free(t);
 }
 
-void task_insert(struct proc *p, struct task *t)
+bool task_insert(struct proc *p, struct task *t)
 {
 	spin_assert_held(&proc_lock);
-	bool on = signal_lock(p->sighand);
+	bool on = signal_lock(p->sighand), ends = p->group_exit || p->exec_task;
 
 	t->proc = p;
-	t->pid->task = t;
-	t->thread.tid = t->pid->nr;
-	list_push_back(&p->tasks, &t->link);
-	p->task_count++;
+	if (!ends) {
+		t->pid->task = t;
+		t->thread.tid = t->pid->nr;
+		list_push_back(&p->tasks, &t->link);
+		p->task_count++;
+	}
 	signal_unlock(p->sighand, on);
+	return !ends;
 }
 
 /* --- processes --- */
@@ -164,6 +167,7 @@ struct proc *proc_alloc(void)
 	list_init(&p->children);
 	list_init(&p->sibling);
 	list_init(&p->tasks);
+	list_init(&p->newborns);
 	list_init(&p->tracees);
 	list_init(&p->sem_undos);
 	list_init(&p->sig_pending.infos);

@@ -86,26 +86,34 @@ enum restart {
 };
 
 struct task {
-	struct thread thread;                   /* first */
-	struct proc *proc;                      /* [I] */
-	struct pid *pid;                        /* [I] */
-	struct list link;                       /* [proc_lock and signal lock] proc->tasks; either to read */
-	u64 sig_blocked;                        /* [signal lock] */
-	u64 sig_waited;                         /* [c] what sigtimedwait waits for */
-	u64 sig_saved;                          /* [c] mask to restore after sigsuspend, ppoll, pselect */
-	bool sig_restore;                       /* [c] sig_saved is to be restored */
-	struct sigqueue sig_pending;            /* [signal lock] */
-	stack_t altstack;                       /* [c] */
-	uaddr_t clear_child_tid;                /* [c] */
-	uaddr_t set_child_tid;                  /* [c] */
-	uaddr_t robust_list;                    /* [c] */
-	bool awaited;                           /* [atomic] some wait for a lock of its (futex_owner_gone) */
-	u64 restart_deadline;                   /* [c] of what restart_syscall goes on with; 0: nothing */
-	enum restart restart_what;              /* [c] */
-	uaddr_t restart_left;                   /* [c] where that sleep tells what was left */
-	int resume_signal;                      /* [proc_lock] with which its tracer lets it go on */
-	bool stepping;                          /* [proc_lock] the trap flag of its frame is its tracer's */
+	struct thread thread;                 /* first */
+	struct proc *proc;                    /* [I] */
+	struct pid *pid;                      /* [I] */
+	struct list link;                     /* [proc_lock and signal lock] proc->tasks; either to read */
+	u64 sig_blocked;                      /* [signal lock] */
+	u64 sig_waited;                       /* [c] what sigtimedwait waits for */
+	u64 sig_saved;                        /* [c] mask to restore after sigsuspend, ppoll, pselect */
+	bool sig_restore;                     /* [c] sig_saved is to be restored */
+	struct sigqueue sig_pending;          /* [signal lock] */
+	stack_t altstack;                     /* [c] */
+	uaddr_t clear_child_tid;              /* [c] */
+	uaddr_t set_child_tid;                /* [c] */
+	uaddr_t robust_list;                  /* [c] */
+	u64 timer_slack, timer_slack_default; /* [c] ns */
+	u64 charged;               /* [c] how much of thread.runtime its process's cpu_timers have seen */
+	bool awaited;              /* [atomic] some wait for a lock of its (futex_owner_gone) */
+	u64 restart_deadline;      /* [c] of what restart_syscall goes on with; 0: nothing */
+	enum restart restart_what; /* [c] */
+	uaddr_t restart_left;      /* [c] where that sleep tells what was left */
+	int resume_signal;         /* [proc_lock] with which its tracer lets it go on */
+	bool stepping;             /* [proc_lock] the trap flag of its frame is its tracer's */
 	u64 trap_vector, trap_error, trap_addr; /* [c] of the last exception, for signal frames */
+};
+
+/* A timer of CPU time, in ns. */
+struct cpu_timer {
+	u64 left;     /* [signal lock] 0: it does not run */
+	u64 interval; /* [signal lock] */
 };
 
 enum proc_state {
@@ -137,6 +145,7 @@ struct proc {
 	int exit_code;                 /* [signal lock] as wait4's status */
 	int exit_signal;               /* [proc_lock] what the parent gets, usually SIGCHLD */
 	int stop_signal;               /* [proc_lock] */
+	struct list newborns;          /* [signal lock] struct newborn: of forks that are under way */
 	bool stop_due;            /* [signal lock] a stop signal was taken, and no SIGCONT has come since */
 	u32 stops;                /* [proc_lock] how often it was stopped */
 	u32 traced;               /* [proc_lock] how many of its tasks are traced */
@@ -157,20 +166,23 @@ struct proc {
 	int nice;                             /* [proc_lock] */
 	u32 personality;                      /* [proc_lock] */
 	bool no_new_privs, dumpable;          /* [c] */
+	bool keep_caps;                       /* [c] PR_SET_KEEPCAPS */
+	bool membarrier;                      /* [c] it will ask for barriers in its own space */
 	bool subreaper;                       /* [c] orphans below become its children */
 	int parent_death_signal;              /* [c] */
 	u64 start_time;                       /* [I] monotonic ns */
 	u64 time_user, time_kernel, time_child_user,
 	        time_child_kernel; /* [proc_lock] ns, of ended tasks and children */
 	u64 faults_minor, faults_child;
-	struct timer real_timer;  /* ITIMER_REAL */
-	u64 real_interval;        /* [signal lock] ns */
-	struct list posix_timers; /* [timers_lock of posix_timer.c] */
-	u32 posix_timer_count;    /* [timers_lock] */
-	int posix_timer_next;     /* [timers_lock] the number to try next */
-	int oom_adjust;           /* [proc_lock] as /proc/PID/oom_score_adj: thousandths of memory */
-	bool oom_late;            /* [proc_lock] was to end for its memory, and did not in time */
-	u64 oom_size;             /* [proc_lock] pages, by the last choice of whom to end */
+	struct timer real_timer;        /* ITIMER_REAL */
+	u64 real_interval;              /* [signal lock] ns */
+	struct cpu_timer cpu_timers[2]; /* ITIMER_VIRTUAL and ITIMER_PROF */
+	struct list posix_timers;       /* [timers_lock of posix_timer.c] */
+	u32 posix_timer_count;          /* [timers_lock] */
+	int posix_timer_next;           /* [timers_lock] the number to try next */
+	int oom_adjust;                 /* [proc_lock] as /proc/PID/oom_score_adj: thousandths of memory */
+	bool oom_late;                  /* [proc_lock] was to end for its memory, and did not in time */
+	u64 oom_size;                   /* [proc_lock] pages, by the last choice of whom to end */
 };
 
 static inline struct task *task_current(void)
@@ -244,6 +256,12 @@ void oom_gone(struct proc *p);
 /* oom_score: of 1000, as /proc/PID/oom_score shows it. proc_lock held. */
 u64 oom_score(struct proc *p);
 
+/* A child that is just being made: what is sent to its parent among others meanwhile is the child's, too. */
+struct newborn {
+	struct list link; /* [signal lock] parent->newborns */
+	u64 signals;      /* [signal lock] */
+};
+
 /* --- signals --- */
 /* The signal lock is proc->sighand->lock; timers take it in interrupts. */
 bool signal_lock(struct sighand *h);
@@ -253,12 +271,18 @@ void signal_unlock(struct sighand *h, bool irq_was_on);
  * not from interrupts. => 0 or -EAGAIN (too many queued real-time signals) */
 int signal_send_proc(struct proc *p, const siginfo_t *info);
 int signal_send_task(struct task *t, const siginfo_t *info);
+/* signal_broadcast: to a whole process, as one of several. proc_lock held. => as above */
+int signal_broadcast(struct proc *p, const siginfo_t *info);
+/* newborn_expect: the running process makes a child. newborn_arrive: it did, and T, its task, gets what was sent since;
+ * T NULL: it did not, or only a thread. proc_lock held, with a T. */
+void newborn_expect(struct newborn *n);
+void newborn_arrive(struct newborn *n, struct task *t);
 /* signal_send_group: SIG from the kernel to every process of the group. proc_lock held. => number of processes */
 u32 signal_send_group(struct pid *group, int sig);
 /* signal_kernel: the kernel itself sends SIG (SI_KERNEL). proc_lock held. */
 void signal_kernel(struct proc *p, int sig);
-/* signal_timer: SIGALRM from a timer; callable from interrupts, P is not a zombie. */
-void signal_timer(struct proc *p);
+/* signal_timer: SIG from a timer of P; callable from interrupts, P is not a zombie. */
+void signal_timer(struct proc *p, int sig);
 /* signal_fault: a synchronous fault of the running task; cannot be blocked or ignored. */
 void signal_fault(int sig, int code, u64 addr);
 /* signal_deliver: on the way to ring 3; builds a frame, stops, or ends the process. */
@@ -310,9 +334,10 @@ void task_free(struct task *t); /* never started */
 /* task_dead: thread.on_dead of every task. */
 void task_dead(struct thread *t);
 
-/* proc_insert, task_insert: into the tables. proc_lock held. */
+/* proc_insert, task_insert: into the tables. proc_lock held. task_insert => false: P's tasks are all to end, and who
+ * asked them does not know of this one */
 void proc_insert(struct proc *p, struct proc *parent);
-void task_insert(struct proc *p, struct task *t);
+bool __must_check task_insert(struct proc *p, struct task *t);
 
 /* proc_set_group, proc_set_session: proc_lock held. */
 void proc_set_group(struct proc *p, struct pid *group);
@@ -327,8 +352,9 @@ void proc_notify_parent(struct proc *p, int code, int status);
 /* proc_notify_end: the parent of the zombie P, which may be gone after it. proc_lock held. */
 void proc_notify_end(struct proc *p);
 
-/* itimer_expired: the fn of proc->real_timer (kernel/sys/time.c). */
+/* itimer_expired: the fn of proc->real_timer. itimer_charge: the running task is at a tick. (kernel/sys/time.c) */
 void itimer_expired(struct timer *t);
+void itimer_charge(struct task *t, bool from_user);
 
 /* proc_reap: take a zombie out of the tables and free it. proc_lock held. */
 void proc_reap(struct proc *p);

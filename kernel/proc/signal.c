@@ -220,11 +220,17 @@ static void continue_proc(struct proc *p)
 	waitq_wake_all(&p->stop_wait);
 }
 
+/* undone_by: the pending signals that SIG, a stop or a continuation, takes back. */
+static u64 undone_by(int sig)
+{
+	return sig == SIGCONT ? STOP_SIGNALS : SIGMASK(sig) & STOP_SIGNALS ? SIGMASK(SIGCONT) : 0;
+}
+
 /* Before SIG is queued: what it undoes. => true: the process was continued, and its parent is to be told */
 static bool prepare(struct proc *p, int sig)
 {
 	struct task *t;
-	u64 undo = sig == SIGCONT ? STOP_SIGNALS : SIGMASK(sig) & STOP_SIGNALS ? SIGMASK(SIGCONT) : 0;
+	u64 undo = undone_by(sig);
 	bool continued = sig == SIGCONT && p->state == PROC_STOPPED;
 
 	queue_drop(&p->sig_pending, undo);
@@ -298,6 +304,42 @@ int signal_send_task(struct task *t, const siginfo_t *info)
 	return send(t->proc, t, info);
 }
 
+int signal_broadcast(struct proc *p, const siginfo_t *info)
+{
+	int sig = info->si_signo;
+	struct newborn *n;
+
+	if (p->sighand) {
+		bool on = signal_lock(p->sighand);
+
+		list_for_each (n, &p->newborns, link)
+			n->signals = (n->signals & ~undone_by(sig)) | SIGMASK(sig);
+		signal_unlock(p->sighand, on);
+	}
+	return send(p, NULL, info);
+}
+
+void newborn_expect(struct newborn *n)
+{
+	struct proc *p = proc_current();
+	bool on = signal_lock(p->sighand);
+
+	n->signals = 0;
+	list_push_back(&p->newborns, &n->link);
+	signal_unlock(p->sighand, on);
+}
+
+void newborn_arrive(struct newborn *n, struct task *t)
+{
+	struct proc *p = proc_current();
+	bool on = signal_lock(p->sighand);
+
+	list_remove(&n->link);
+	signal_unlock(p->sighand, on);
+	for (u64 left = t && !sabotage(fork_signal) ? n->signals : 0; left; left &= left - 1)
+		signal_kernel(t->proc, __builtin_ctzl(left) + 1);
+}
+
 void signal_kernel(struct proc *p, int sig)
 {
 	siginfo_t info = {.si_signo = sig, .si_code = SI_KERNEL};
@@ -307,24 +349,25 @@ void signal_kernel(struct proc *p, int sig)
 
 u32 signal_send_group(struct pid *group, int sig)
 {
+	siginfo_t info = {.si_signo = sig, .si_code = SI_KERNEL};
 	struct proc *p;
 	u32 n = 0;
 
 	list_for_each (p, &group->group, group_link) {
-		signal_kernel(p, sig);
+		signal_broadcast(p, &info);
 		n++;
 	}
 	return n;
 }
 
-void signal_timer(struct proc *p)
+void signal_timer(struct proc *p, int sig)
 {
-	siginfo_t info = {.si_signo = SIGALRM, .si_code = SI_KERNEL};
+	siginfo_t info = {.si_signo = sig, .si_code = SI_KERNEL};
 	bool on = signal_lock(p->sighand);
 
-	if (!dropped(p, NULL, SIGALRM) && queue_put(&p->sig_pending, &info, NULL) == 0) {
+	if (!dropped(p, NULL, sig) && queue_put(&p->sig_pending, &info, NULL) == 0) {
 		tell_waiters(p);
-		wake_for(p, SIGALRM);
+		wake_for(p, sig);
 	}
 	signal_unlock(p->sighand, on);
 }

@@ -19,7 +19,7 @@
 i64 sys_clone(u64 flags, u64 stack, uaddr_t parent_tid, uaddr_t child_tid, u64 tls)
 {
 	struct clone_request req = {
-	        .flags = flags & ~(u64)CSIGNAL,
+	        .flags = (u32)flags & ~(u64)CSIGNAL, /* the upper ones are clone3's */
 	        .exit_signal = (int)(flags & CSIGNAL),
 	        .stack = stack,
 	        .parent_tid = parent_tid,
@@ -51,8 +51,14 @@ i64 sys_clone3(uaddr_t args, u64 size)
 		if (byte)
 			return -E2BIG;
 	}
-	if ((a.flags & CSIGNAL) || a.exit_signal > SIG_COUNT || a.set_tid_size || a.cgroup ||
-	    (a.stack == 0) != (a.stack_size == 0))
+	if ((a.flags & (CSIGNAL | CLONE_DETACHED)) || a.exit_signal > SIG_COUNT || a.set_tid ||
+	    a.set_tid_size)
+		return -EINVAL;
+	if ((a.flags & CLONE_SIGHAND) && (a.flags & CLONE_CLEAR_SIGHAND))
+		return -EINVAL;
+	if ((a.flags & (CLONE_THREAD | CLONE_PARENT)) && a.exit_signal)
+		return -EINVAL;
+	if ((a.stack == 0) != (a.stack_size == 0) || !user_range_ok(UADDR(a.stack), a.stack_size))
 		return -EINVAL;
 	struct clone_request req = {
 	        .flags = a.flags,
@@ -721,79 +727,4 @@ i64 sys_getrusage(int who, uaddr_t usage)
 		u.ru_nivcsw = (long)thread_current()->switches_forced;
 	}
 	return copyout(usage, &u, sizeof(u));
-}
-
-/* --- prctl --- */
-
-static i64 name_set(uaddr_t from)
-{
-	char name[16] = {0};
-	isize_t n = copyinstr(name, from, sizeof(name));
-
-	if (n == -EFAULT)
-		return n;
-	name[15] = 0;
-	WITH_LOCK (&proc_lock) {
-		memcpy(thread_current()->name, name, sizeof(name));
-		if (proc_current()->leader == task_current())
-			memcpy(proc_current()->name, name, sizeof(name));
-	}
-	return 0;
-}
-
-i64 sys_prctl(int option, u64 arg2, u64 arg3, u64 arg4, u64 arg5)
-{
-	struct proc *p = proc_current();
-
-	switch (option) {
-	case PR_SET_NAME:
-		return name_set(UADDR(arg2));
-	case PR_GET_NAME:
-		return copyout(UADDR(arg2), thread_current()->name, 16);
-	case PR_SET_PDEATHSIG:
-		if (arg2 > SIG_COUNT)
-			return -EINVAL;
-		p->parent_death_signal = (int)arg2;
-		return 0;
-	case PR_GET_PDEATHSIG:
-		return copyout(UADDR(arg2), &p->parent_death_signal, sizeof(int));
-	case PR_SET_DUMPABLE:
-		if (arg2 > 1)
-			return -EINVAL;
-		p->dumpable = arg2;
-		return 0;
-	case PR_GET_DUMPABLE:
-		return p->dumpable;
-	case PR_SET_NO_NEW_PRIVS:
-		if (arg2 != 1 || arg3 || arg4 || arg5)
-			return -EINVAL;
-		p->no_new_privs = true;
-		return 0;
-	case PR_GET_NO_NEW_PRIVS:
-		return arg2 || arg3 || arg4 || arg5 ? -EINVAL : p->no_new_privs;
-	case PR_SET_CHILD_SUBREAPER:
-		p->subreaper = arg2;
-		return 0;
-	case PR_GET_CHILD_SUBREAPER: {
-		int value = p->subreaper;
-
-		return copyout(UADDR(arg2), &value, sizeof(value));
-	}
-	case PR_GET_KEEPCAPS:
-		return 0;
-	case PR_CAPBSET_READ:
-		return arg2 > CAP_LAST_CAP ? -EINVAL : 1;
-	default:
-		return -EINVAL;
-	}
-}
-
-i64 sys_personality(u32 persona)
-{
-	struct proc *p = proc_current();
-	u32 old = p->personality;
-
-	if (persona != 0xffffffff)
-		p->personality = persona;
-	return old;
 }

@@ -145,13 +145,13 @@ static siginfo_t sender(int sig, int code)
 }
 
 /* => proc_lock held; 0 or -EPERM */
-static int kill_one(struct proc *p, int sig)
+static int kill_one(struct proc *p, int sig, int (*send)(struct proc *p, const siginfo_t *info))
 {
 	siginfo_t info = sender(sig, SI_USER);
 
 	if (!may_signal(p, sig))
 		return -EPERM;
-	return sig ? signal_send_proc(p, &info) : 0;
+	return sig ? send(p, &info) : 0;
 }
 
 static i64 kill_group(struct pid *group, int sig)
@@ -162,7 +162,7 @@ static i64 kill_group(struct pid *group, int sig)
 	if (!group)
 		return -ESRCH;
 	list_for_each (p, &group->group, group_link) {
-		int err = kill_one(p, sig);
+		int err = kill_one(p, sig, signal_broadcast);
 
 		if (result != 0)
 			result = err;
@@ -180,7 +180,7 @@ static bool kill_any(struct proc *p, void *arg)
 	struct broadcast *b = arg;
 
 	if (p->parent && p != proc_current()) {
-		int err = kill_one(p, b->sig);
+		int err = kill_one(p, b->sig, signal_broadcast);
 
 		if (b->result != 0)
 			b->result = err;
@@ -207,7 +207,7 @@ i64 sys_kill(int pid, int sig)
 		if (pid <= 0)
 			result = kill_group(pid ? pid_find(-pid) : proc_current()->group, sig);
 		else if (p)
-			result = kill_one(p, sig);
+			result = kill_one(p, sig, signal_send_proc);
 	}
 	return result;
 }

@@ -359,69 +359,133 @@ void itimer_expired(struct timer *t)
 	struct proc *p = container_of(t, struct proc, real_timer);
 	u64 interval = read_once(p->real_interval);
 
-	signal_timer(p);
+	signal_timer(p, SIGALRM);
 	if (interval)
 		timer_set(t, MAX(t->deadline + interval, clock_mono() + ITIMER_LEAST));
 }
 
-static void itimer_read(struct proc *p, struct __kernel_old_itimerval *ret)
+/* cpu_timer_charge: => it has run out. Signal lock held. */
+static bool cpu_timer_charge(struct cpu_timer *c, u64 ns)
+{
+	if (!c->left)
+		return false;
+	if (c->left > ns) {
+		c->left -= ns;
+		return false;
+	}
+	c->left = c->interval;
+	return true;
+}
+
+/* What the task has run since its last tick counts as that tick fell: in ring 3, or in the kernel for it. In the
+ * interrupt. */
+void itimer_charge(struct task *t, bool from_user)
+{
+	struct proc *p = t->proc;
+	u64 ns = t->thread.runtime - t->charged;
+	bool virtual, prof;
+
+	t->charged += ns;
+	if (list_empty(&t->link)) /* it ends, and its process may be gone */
+		return;
+	if (!read_once(p->cpu_timers[0].left) && !read_once(p->cpu_timers[1].left))
+		return;
+	bool on = signal_lock(p->sighand);
+	virtual = from_user && cpu_timer_charge(&p->cpu_timers[0], ns);
+	prof = cpu_timer_charge(&p->cpu_timers[1], ns);
+	signal_unlock(p->sighand, on);
+	if (virtual)
+		signal_timer(p, SIGVTALRM);
+	if (prof)
+		signal_timer(p, SIGPROF);
+}
+
+/* A timer's two times, in ns. */
+struct itimer {
+	u64 left, interval;
+};
+
+static struct itimer real_read(const struct proc *p)
 {
 	u64 now = clock_mono();
 	u64 left = p->real_timer.armed && p->real_timer.deadline > now ? p->real_timer.deadline - now : 0;
 
-	ret->it_interval = timeval_old_from_ns(p->real_interval);
-	ret->it_value = timeval_old_from_ns(left);
+	return (struct itimer){left, p->real_interval};
 }
 
-static void itimer_start(struct proc *p, u64 value, u64 interval, struct __kernel_old_itimerval *ret_old)
+static struct itimer cpu_exchange(struct proc *p, int which, const struct itimer *new)
 {
+	struct cpu_timer *c = &p->cpu_timers[which - ITIMER_VIRTUAL];
+	bool on = signal_lock(p->sighand);
+	struct itimer old = {c->left, c->interval};
+
+	if (new)
+		*c = (struct cpu_timer){new->left, new->interval};
+	signal_unlock(p->sighand, on);
+	return old;
+}
+
+/* itimer_exchange: NEW NULL: only look. => what it was */
+static struct itimer itimer_exchange(int which, const struct itimer *new)
+{
+	struct proc *p = proc_current();
+	struct itimer old = {0, 0};
+
+	if (which != ITIMER_REAL)
+		return cpu_exchange(p, which, new);
 	WITH_MUTEX(&itimer_lock)
 	{
-		itimer_read(p, ret_old);
-		timer_cancel(&p->real_timer);
-		write_once(p->real_interval, interval);
-		if (value)
-			timer_set(&p->real_timer, deadline_in(value));
+		old = real_read(p);
+		if (new) {
+			timer_cancel(&p->real_timer);
+			write_once(p->real_interval, new->left ? new->interval : 0);
+			if (new->left)
+				timer_set(&p->real_timer, deadline_in(new->left));
+		}
 	}
+	return old;
+}
+
+static int itimer_out(uaddr_t to, struct itimer t)
+{
+	struct __kernel_old_itimerval v = {
+	        .it_interval = timeval_old_from_ns(t.interval),
+	        .it_value = timeval_old_from_ns(t.left),
+	};
+
+	return copyout(to, &v, sizeof(v));
 }
 
 i64 sys_getitimer(int which, uaddr_t value)
 {
-	struct __kernel_old_itimerval now = {0};
-
 	if (which < ITIMER_REAL || which > ITIMER_PROF)
 		return -EINVAL;
-	if (which == ITIMER_REAL)
-		itimer_read(proc_current(), &now);
-	return copyout(value, &now, sizeof(now));
+	return itimer_out(value, itimer_exchange(which, NULL));
 }
 
 i64 sys_setitimer(int which, uaddr_t value, uaddr_t ovalue)
 {
-	struct proc *p = proc_current();
-	struct __kernel_old_itimerval old;
-	u64 first = 0, interval = 0;
+	struct itimer new = {0, 0}, old;
 	int err = 0;
 
-	if (which != ITIMER_REAL) /* virtual and profiling timers are not built yet (README) */
-		return -EINVAL;
 	if (value.va) {
-		err = timeval_get(value, &interval);
+		err = timeval_get(value, &new.interval);
 		if (!err)
-			err = timeval_get(UADDR(value.va + 16), &first);
+			err = timeval_get(UADDR(value.va + 16), &new.left);
 	}
+	if (!err && (which < ITIMER_REAL || which > ITIMER_PROF))
+		err = -EINVAL;
 	if (err)
 		return err;
-	itimer_start(p, first, interval, &old);
-	return ovalue.va ? copyout(ovalue, &old, sizeof(old)) : 0;
+	old = itimer_exchange(which, &new);
+	return ovalue.va ? itimer_out(ovalue, old) : 0;
 }
 
 i64 sys_alarm(u32 seconds)
 {
-	struct proc *p = proc_current();
-	struct __kernel_old_itimerval old;
+	struct itimer new = {seconds * NS_PER_SEC, 0};
+	u64 left = itimer_exchange(ITIMER_REAL, &new).left / NS_PER_USEC;
 
-	itimer_start(p, seconds * NS_PER_SEC, 0, &old);
-	return old.it_value.tv_sec +
-	       (old.it_value.tv_usec >= 500000 || (!old.it_value.tv_sec && old.it_value.tv_usec));
+	/* Rounded; what is left of a second counts as one when there is no more. */
+	return (i64)(left / 1000000 + (left % 1000000 >= 500000 || (left && left < 1000000)));
 }

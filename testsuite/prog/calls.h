@@ -278,6 +278,7 @@ static const struct call calls[] = {
         CALL(prctl, 0, V(16), O(16)),
         CALL(prctl, 0, V(2), O(4)),
         CALL(prctl, 0, V(37), O(4)),
+        CALL(prctl, 0, V(40), O(8)),
         CALL(arch_prctl, 0, V(0x1003), O(8)),
         CALL(arch_prctl, 0, V(0x1004), O(8)),
         CALL(setrlimit, 0, V(RLIMIT_NOFILE), I(good_limit)),
