@@ -142,18 +142,18 @@ int range_split(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end,
 	return 0;
 }
 
-int unmap_prepare(struct aspace *as, vaddr_t start, vaddr_t end)
+int unmap_prepare(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end)
 {
-	struct region *r = region_find(as, start), *high;
+	struct region *high;
 
 	if (pmap_own_edges(&as->pmap, start, end) < 0)
 		return -ENOMEM;
 	return r && r->start < start && r->end > end ? region_split(as, r, end, &high) : 0;
 }
 
-void regions_cut(struct aspace *as, vaddr_t start, vaddr_t end, struct region **dead)
+void regions_cut(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end, struct region **dead)
 {
-	struct region *r = region_find(as, start), *next;
+	struct region *next;
 
 	if (r && r->start < start) {
 		region_resize(as, r, r->start, start);
@@ -169,12 +169,13 @@ void regions_cut(struct aspace *as, vaddr_t start, vaddr_t end, struct region **
 
 int unmap_range(struct aspace *as, vaddr_t start, vaddr_t end, struct region **dead)
 {
-	int err = unmap_prepare(as, start, end);
+	struct region *r = region_find(as, start);
+	int err = unmap_prepare(as, r, start, end);
 
 	if (err)
 		return err;
 	pmap_remove(&as->pmap, start, end);
-	regions_cut(as, start, end, dead);
+	regions_cut(as, r, start, end, dead);
 	return 0;
 }
 
@@ -284,24 +285,24 @@ static int map_check(struct aspace *as, const struct map_request *req, struct re
 
 int aspace_map(struct aspace *as, const struct map_request *req, vaddr_t *ret_addr)
 {
-	struct region model = {
-	        .prot = req->prot,
-	        .max_prot = req->max_prot,
-	        .flags = req->flags,
-	        .object = req->object,
-	        .offset = req->offset,
-	        .file = req->file,
-	};
-	struct region *dead = NULL;
+	struct region model, *dead = NULL; /* of the model, what the tree keeps is not used */
 	int err = 0;
 
 	assert(req->len && !(req->len & PAGE_MASK));
 	if (!prot_allowed(req->prot) || (req->prot & ~req->max_prot))
 		return -EACCES;
+	model.prot = req->prot;
+	model.max_prot = req->max_prot;
+	model.flags = req->flags;
+	model.object = req->object;
+	model.offset = req->offset;
+	model.file = req->file;
 	WITH_LOCK (&as->lock) {
 		err = map_check(as, req, &model);
 		if (!err)
-			err = req->fixed ? map_fixed(as, &model, &dead) : map_free(as, &model, &dead);
+			err = req->fixed && !range_empty(as, model.start, model.end)
+			              ? map_fixed(as, &model, &dead)
+			              : map_free(as, &model, &dead);
 	}
 	regions_free(dead);
 	if (err)

@@ -257,6 +257,21 @@ enum reach {
 	REACH_POKE
 };
 
+/* reach_page: SLOT is VA's page, ready for HOW. => 0 or the errors of aspace_fault */
+static int reach_page(struct aspace *as, vaddr_t va, enum reach how, struct page_slot *slot)
+{
+	vaddr_t page = ALIGN_DOWN(va, PAGE_SIZE);
+	int err;
+
+	pmap_find(&as->pmap, page, slot);
+	if (slot->pa && (how == REACH_READ || (slot->prot & VM_WRITE)))
+		return 0;
+	err = how == REACH_POKE ? poke_locked(as, va)
+	                        : fault_locked(as, va, how == REACH_WRITE ? VM_WRITE : VM_READ);
+	pmap_find(&as->pmap, page, slot);
+	return err ? err : slot->pa ? 0 : -EFAULT;
+}
+
 /* reach: the bytes of one page of AS, through the direct map. */
 static int reach(struct aspace *as, vaddr_t va, void *buf, size_t n, enum reach how)
 {
@@ -265,28 +280,21 @@ static int reach(struct aspace *as, vaddr_t va, void *buf, size_t n, enum reach 
 	if (va < USER_MIN || va >= USER_MAX)
 		return err;
 	WITH_LOCK (&as->lock) {
-		paddr_t pa;
-		u32 prot;
-		vaddr_t page = ALIGN_DOWN(va, PAGE_SIZE);
-		bool ready = pmap_hold(&as->pmap, page, &pa, &prot);
+		struct page_slot slot;
+		bool shared;
 
-		if (ready && how != REACH_READ && !(prot & VM_WRITE)) {
-			frame_put(pa);
-			ready = false;
-		}
-		if (!ready) {
-			err = how == REACH_POKE
-			              ? poke_locked(as, va)
-			              : fault_locked(as, va, how == REACH_WRITE ? VM_WRITE : VM_READ);
-			if (err || !pmap_hold(&as->pmap, page, &pa, &prot))
-				break;
-		}
+		err = reach_page(as, va, how, &slot);
+		shared = !err && !slot.entry;
+		if (shared && !pmap_hold(&as->pmap, &slot))
+			err = -EFAULT;
+		if (err)
+			break;
 		if (how != REACH_READ)
-			memcpy(phys_to_virt(pa) + (va & PAGE_MASK), buf, n);
+			memcpy(phys_to_virt(slot.pa) + (va & PAGE_MASK), buf, n);
 		else
-			memcpy(buf, phys_to_virt(pa) + (va & PAGE_MASK), n);
-		frame_put(pa);
-		err = 0;
+			memcpy(buf, phys_to_virt(slot.pa) + (va & PAGE_MASK), n);
+		if (shared)
+			frame_put(slot.pa);
 	}
 	return err;
 }

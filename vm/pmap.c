@@ -315,34 +315,40 @@ static inline void pte_set(u64 *pte, u64 e)
 	write_once(*pte, e);
 }
 
-/* leaf_table: the level-1 table that holds VA, or NULL; *RET_END is the first address behind what was looked at,
- * so that a walk over a range skips what has no tables. */
-static u64 *leaf_table(paddr_t root, vaddr_t va, vaddr_t *ret_end)
+/* leaf_upper: the level-2 entry that leads to VA's level-1 table, or NULL when there is none; *RET_END is the first
+ * address behind what was looked at, so that a walk over a range skips what has no tables. */
+static inline u64 *leaf_upper(paddr_t root, vaddr_t va, vaddr_t *ret_end)
 {
 	paddr_t table = root;
 
-	for (u32 level = 4; level > 1; level--) {
-		u64 e = table_at(table)[slot_of(va, level)];
+	for (u32 level = 4;; level--) {
+		u64 *e = &table_at(table)[slot_of(va, level)];
 
 		*ret_end = ALIGN_DOWN(va, LEVEL_SIZE(level)) + LEVEL_SIZE(level);
-		if (!(e & PTE_P))
+		if (!(*e & PTE_P))
 			return NULL;
-		table = pte_frame(e);
+		if (level == 2)
+			return e;
+		table = pte_frame(*e);
 	}
-	return table_at(table);
 }
 
-/* for_each_leaf: BODY sees `table` (not NULL) and [va, stop) within it. */
-#define for_each_leaf(root, start, end, table, va, stop)                                             \
-	for (vaddr_t va = (start), stop, next_; va < (end); va = next_)                              \
-		for (u64 *table = leaf_table((root), va, &next_); (stop = MIN(next_, (end)), table); \
-		     table = NULL)
+/* for_each_leaf: BODY sees `upper`, the entry that leads to a level-1 table, `table`, which is that, and [va, stop)
+ * within it. */
+#define for_each_leaf(root, start, end, upper, table, va, stop)               \
+	for (vaddr_t va = (start), stop, next_; va < (end); va = next_)       \
+		for (u64 *upper = leaf_upper((root), va, &next_),             \
+		         *table = upper ? table_at(pte_frame(*upper)) : NULL; \
+		     (stop = MIN(next_, (end)), upper); upper = table = NULL)
 
 int pmap_own(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
-	for (vaddr_t va = start, next; va < end; va = next)
-		if (leaf_table(pm->root, va, &next) && table_own(pm, upper_find(pm->root, va), va) < 0)
+	for (vaddr_t va = start, next; va < end; va = next) {
+		u64 *upper = leaf_upper(pm->root, va, &next);
+
+		if (upper && table_own(pm, upper, va) < 0)
 			return -ENOMEM;
+	}
 	return 0;
 }
 
@@ -355,9 +361,14 @@ static int own_page(struct pmap *pm, vaddr_t va)
 
 int pmap_own_edges(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
-	if ((start & (LEVEL_SIZE(2) - 1)) && own_page(pm, start) < 0)
+	bool first_whole = !(start & (LEVEL_SIZE(2) - 1)), last_whole = !(end & (LEVEL_SIZE(2) - 1));
+
+	if (!first_whole && own_page(pm, start) < 0)
 		return -ENOMEM;
-	return end & (LEVEL_SIZE(2) - 1) ? own_page(pm, end - 1) : 0;
+	if (last_whole ||
+	    (!first_whole && ALIGN_DOWN(start, LEVEL_SIZE(2)) == ALIGN_DOWN(end, LEVEL_SIZE(2))))
+		return 0;
+	return own_page(pm, end - 1);
 }
 
 int pmap_create(struct pmap *pm)
@@ -394,13 +405,11 @@ void pmap_activate_kernel(void)
 	write_cr3(kernel_root);
 }
 
-/* drop_shared: the table at VA may be shared. If so, and all of it is to go, PM gives up its share, and the entries
+/* drop_shared: the table at VA, behind UPPER, may be shared. If so, and all of it is to go, PM gives up its share, and the entries
  * stay for the others. => true: done */
-static bool drop_shared(struct pmap *pm, vaddr_t va, bool whole)
+static inline bool drop_shared(struct pmap *pm, u64 *upper, vaddr_t va, bool whole)
 {
-	u64 *upper = upper_find(pm->root, va);
-
-	if (*upper & PTE_W)
+	if (likely(*upper & PTE_W))
 		return false;
 	if (share_leave(pte_frame(*upper))) {
 		assert(whole); /* what is to go in part was made PM's own first */
@@ -506,9 +515,9 @@ static inline void remove_range(struct pmap *pm, vaddr_t start, vaddr_t end, boo
 	struct gather g;
 
 	gather_init(&g, pm);
-	for_each_leaf(pm->root, start, end, table, va, stop)
+	for_each_leaf(pm->root, start, end, upper, table, va, stop)
 	{
-		if (drop_shared(pm, va, stop - va == LEVEL_SIZE(2))) {
+		if (drop_shared(pm, upper, va, stop - va == LEVEL_SIZE(2))) {
 			tables_trim(pm, va);
 		} else if (leaf_remove(&g, table, va, stop) && trim) {
 			gather_flush(&g); /* before the table itself may be used again */
@@ -528,9 +537,9 @@ void pmap_remove_tables(struct pmap *pm, vaddr_t start, vaddr_t end)
 	struct gather g;
 
 	gather_init(&g, pm);
-	for_each_leaf(pm->root, start, ALIGN_UP(end, LEVEL_SIZE(2)), table, va, stop)
+	for_each_leaf(pm->root, start, ALIGN_UP(end, LEVEL_SIZE(2)), upper, table, va, stop)
 	{
-		if (!drop_shared(pm, va, true)) {
+		if (!drop_shared(pm, upper, va, true)) {
 			leaf_remove(&g, table, va, stop);
 			gather_flush(&g);
 		}
@@ -559,12 +568,13 @@ static bool shared_truncate(u64 *table, vaddr_t va, vaddr_t stop)
 
 void pmap_truncate(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
-	for_each_leaf(pm->root, start, end, table, va, stop)
+	for_each_leaf(pm->root, start, end, upper, table, va, stop)
 	{
 		bool whole = stop - va == LEVEL_SIZE(2);
 
 		if (!whole && shared_truncate(table, va, stop)) {
-			if (frame_of(virt_to_phys(table))->owner_data == 0 && drop_shared(pm, va, true))
+			if (frame_of(virt_to_phys(table))->owner_data == 0 &&
+			    drop_shared(pm, upper, va, true))
 				tables_trim(pm, va);
 			continue;
 		}
@@ -574,7 +584,7 @@ void pmap_truncate(struct pmap *pm, vaddr_t start, vaddr_t end)
 
 void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool shared)
 {
-	for_each_leaf(pm->root, start, end, table, va, stop)
+	for_each_leaf(pm->root, start, end, upper, table, va, stop)
 	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
 			u64 *pte = &table[slot_of(a, 1)];
@@ -603,16 +613,14 @@ bool pmap_query(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot)
 	return true;
 }
 
-bool pmap_hold(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot)
+bool pmap_hold(struct pmap *pm, struct page_slot *slot)
 {
-	bool found = false;
-
 	WITH_LOCK (&share_lock) {
-		found = pmap_query(pm, va, ret_pa, ret_prot);
-		if (found)
-			frame_get(*ret_pa);
+		pmap_find(pm, slot->va, slot);
+		if (slot->pa)
+			frame_get(slot->pa);
 	}
-	return found;
+	return slot->pa;
 }
 
 /* table_share: DST gets the whole of SRC's table at VA, until one of them changes something in it. => 0 or -ENOMEM */
@@ -639,7 +647,7 @@ int pmap_fork(struct pmap *dst, struct pmap *src, vaddr_t start, vaddr_t end, bo
 {
 	int err = 0;
 
-	for_each_leaf(src->root, start, end, table, va, stop)
+	for_each_leaf(src->root, start, end, upper, table, va, stop)
 	{
 		paddr_t pa = virt_to_phys(table);
 
@@ -685,7 +693,7 @@ u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
 	u64 n = 0;
 
-	for_each_leaf(pm->root, start, end, table, va, stop)
+	for_each_leaf(pm->root, start, end, upper, table, va, stop)
 	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE)
 			n += pte_valid(table[slot_of(a, 1)]) && pte_frame(table[slot_of(a, 1)]) != frame_zero;
@@ -697,7 +705,7 @@ u64 pmap_resident(struct pmap *pm, vaddr_t start, vaddr_t end)
 static void trim_range(struct pmap *pm, vaddr_t start, vaddr_t end)
 {
 	for (vaddr_t va = start, next; va < end; va = next)
-		if (leaf_table(pm->root, va, &next))
+		if (leaf_upper(pm->root, va, &next))
 			tables_trim(pm, va);
 }
 
@@ -712,7 +720,7 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 	/* First every table that is needed, then the moves, which cannot fail. */
 	if (pmap_own(pm, from, from + len) < 0 || pmap_own_edges(pm, to, to + len) < 0)
 		return -ENOMEM;
-	for_each_leaf(pm->root, from, from + len, table, va, stop)
+	for_each_leaf(pm->root, from, from + len, upper, table, va, stop)
 	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
 			if (!pte_valid(table[slot_of(a, 1)]) || walk_create(pm, a - from + to))
@@ -723,7 +731,7 @@ int pmap_move(struct pmap *pm, vaddr_t from, vaddr_t to, u64 len)
 		}
 	}
 	remove_range(pm, to, to + len, false);
-	for_each_leaf(pm->root, from, from + len, table, va, stop)
+	for_each_leaf(pm->root, from, from + len, upper, table, va, stop)
 	{
 		for (vaddr_t a = va; a < stop; a += PAGE_SIZE) {
 			u64 *pte = &table[slot_of(a, 1)];

@@ -89,8 +89,9 @@ void pmap_protect(struct pmap *pm, vaddr_t start, vaddr_t end, u32 prot, bool sh
 /* pmap_query => true, with the frame and protection of VA's page, when present. */
 bool pmap_query(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
 
-/* pmap_hold: as pmap_query, with a reference to the frame, so that it stays whoever truncates its object. */
-bool pmap_hold(struct pmap *pm, vaddr_t va, paddr_t *ret_pa, u32 *ret_prot);
+/* pmap_hold: SLOT lies in a shared table: look once more, and take a reference to the frame, so that it stays whoever
+ * truncates its object. => false: nothing is mapped there any more */
+bool pmap_hold(struct pmap *pm, struct page_slot *slot);
 
 /* pmap_fork: share every present page of [start, end) with DST; when COW, write-protect both sides.
  * => 0 or -ENOMEM (DST then holds a part, to be removed by the caller) */

@@ -29,7 +29,7 @@ struct region *region_new(const struct region *model)
 	return r;
 }
 
-void regions_free(struct region *dead)
+void regions_free_all(struct region *dead)
 {
 	while (dead) {
 		struct region *next = dead->next_dead;
@@ -325,23 +325,28 @@ bool range_free(struct aspace *as, vaddr_t start, vaddr_t end)
 	return start >= USER_MIN && start < end && end <= USER_MAX && (!r || region_floor(r) >= end);
 }
 
-/* place_below: the highest place of LEN bytes within [low, high) in the gaps that the tree below N knows. It goes in
+/* place_below: the highest place of LEN bytes within [low, high) in the gaps that the tree below R knows. It goes in
  * vain only where LOW or HIGH cuts through a tree, which is along one way down each. */
-static vaddr_t place_below(const struct tree_node *n, vaddr_t low, vaddr_t high, u64 len)
+static vaddr_t place_below(const struct region *r, vaddr_t low, vaddr_t high, u64 len)
 {
-	const struct region *r = region_at(n);
-	vaddr_t floor, found = 0;
+	for (; r && r->tree_gap >= len; r = region_at(r->node.left)) {
+		const struct region *right = region_at(r->node.right);
+		vaddr_t top, found;
 
-	if (!r || r->tree_gap < len)
-		return 0;
-	if (r->end < high)
-		found = place_below(n->right, low, high, len);
-	if (found)
-		return found;
-	floor = region_floor(r);
-	if (r->gap >= len && MIN(floor, high) >= MAX(floor - r->gap, low) + len)
-		return MIN(floor, high) - len;
-	return r->start > low ? place_below(n->left, low, high, len) : 0;
+		if (right && right->tree_gap >= len && r->end < high) {
+			found = place_below(right, low, high, len);
+			if (found)
+				return found;
+		}
+		if (r->gap >= len) {
+			top = MIN(region_floor(r), high);
+			if (top >= MAX(region_floor(r) - r->gap, low) + len)
+				return top - len;
+		}
+		if (r->start <= low)
+			break;
+	}
+	return 0;
 }
 
 vaddr_t place_find(struct aspace *as, vaddr_t low, vaddr_t high, u64 len)
@@ -349,5 +354,6 @@ vaddr_t place_find(struct aspace *as, vaddr_t low, vaddr_t high, u64 len)
 	const struct region *last = region_at(tree_last(&as->regions));
 	vaddr_t end = MAX(last ? last->end : 0, low);
 
-	return high >= end && high - end >= len ? high - len : place_below(as->regions.root, low, high, len);
+	return high >= end && high - end >= len ? high - len
+	                                        : place_below(region_at(as->regions.root), low, high, len);
 }

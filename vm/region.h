@@ -13,7 +13,12 @@ void regions_init(void (*file_get)(struct file *), void (*file_put)(struct file 
 /* region_new: a copy of MODEL with references of its own; NULL: out of memory. */
 struct region *region_new(const struct region *model);
 /* regions_free: those that were taken out of the tree; without the lock, for putting a file may sleep. */
-void regions_free(struct region *dead);
+void regions_free_all(struct region *dead);
+static inline void regions_free(struct region *dead)
+{
+	if (unlikely(dead))
+		regions_free_all(dead);
+}
 
 /* region_find => the first region that ends behind ADDR: it holds ADDR, or is the next one above; NULL at the end. */
 struct region *region_find(struct aspace *as, vaddr_t addr);
@@ -66,10 +71,10 @@ int range_split(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end,
                 struct region **dead);
 
 /* unmap_range: take out all of [start, end). => 0; or -ENOMEM, and nothing is unmapped.
- * unmap_prepare: all of it that may fail; regions_cut: the regions' part of the rest. */
+ * unmap_prepare: all of it that may fail; regions_cut: the regions' part of the rest; R was found for START. */
 int unmap_range(struct aspace *as, vaddr_t start, vaddr_t end, struct region **dead);
-int unmap_prepare(struct aspace *as, vaddr_t start, vaddr_t end);
-void regions_cut(struct aspace *as, vaddr_t start, vaddr_t end, struct region **dead);
+int unmap_prepare(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end);
+void regions_cut(struct aspace *as, struct region *r, vaddr_t start, vaddr_t end, struct region **dead);
 
 /* place_choose: where LEN bytes go: at the hint if that is free, else below mmap_base as high as may be, else above.
  * => 0: nowhere */

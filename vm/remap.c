@@ -32,11 +32,11 @@ static int move_prepare(struct aspace *as, const struct remap_request *q, vaddr_
 {
 	vaddr_t to_end = to + q->new_len, old_end = q->addr + q->old_len;
 
-	if (q->fixed &&
-	    (unmap_prepare(as, to, to_end) < 0 || pmap_own_edges(&as->pmap, to + len, to_end) < 0))
+	if (q->fixed && (unmap_prepare(as, region_find(as, to), to, to_end) < 0 ||
+	                 pmap_own_edges(&as->pmap, to + len, to_end) < 0))
 		return -ENOMEM;
 	if (!q->keep && q->old_len &&
-	    (unmap_prepare(as, q->addr, old_end) < 0 ||
+	    (unmap_prepare(as, region_find(as, q->addr), q->addr, old_end) < 0 ||
 	     pmap_own_edges(&as->pmap, q->addr + len, old_end) < 0))
 		return -ENOMEM;
 	return pmap_move(&as->pmap, q->addr, to,
@@ -76,7 +76,7 @@ static int remap_move(struct aspace *as, const struct remap_request *q, struct r
 	}
 	if (q->fixed) {
 		pmap_remove(&as->pmap, to + len, to_end);
-		regions_cut(as, to, to_end, dead);
+		regions_cut(as, region_find(as, to), to, to_end, dead);
 	}
 	if (q->keep) {
 		r = region_find(as, q->addr);
@@ -84,7 +84,7 @@ static int remap_move(struct aspace *as, const struct remap_request *q, struct r
 		regions_merge(as, r, r->end, dead);
 	} else if (q->old_len) {
 		pmap_remove(&as->pmap, q->addr + len, old_end);
-		regions_cut(as, q->addr, old_end, dead);
+		regions_cut(as, region_find(as, q->addr), q->addr, old_end, dead);
 	}
 	region_link(as, moved);
 	regions_merge(as, moved, to_end, dead);

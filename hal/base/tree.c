@@ -128,12 +128,6 @@ void tree_link_updated(struct tree *t, struct tree_node *n, struct tree_node *pa
 	link_node(t, n, parent, where, update);
 }
 
-void tree_update(struct tree_node *n, tree_update_fn update)
-{
-	while (n && update(n))
-		n = n->parent;
-}
-
 /* unlink_fix: the ways through N (a child of P, maybe NULL) lack one black node (R3). */
 FOR_BOTH void unlink_fix(struct tree *t, struct tree_node *n, struct tree_node *p, tree_update_fn update)
 {

@@ -36,7 +36,11 @@ typedef bool (*tree_update_fn)(struct tree_node *n);
 void tree_link_updated(struct tree *t, struct tree_node *n, struct tree_node *parent,
                        struct tree_node **where, tree_update_fn update);
 void tree_remove_updated(struct tree *t, struct tree_node *n, tree_update_fn update);
-void tree_update(struct tree_node *n, tree_update_fn update);
+static __inline_always void tree_update(struct tree_node *n, tree_update_fn update)
+{
+	while (n && update(n))
+		n = n->parent;
+}
 
 /* tree_copy: TO, which is empty, gets FROM's shape in linear time; COPY makes each node but for the links, a parent before
  * its children. => false when COPY gave NULL: TO is then a tree of those before it, out of balance. */
