@@ -180,6 +180,8 @@ static void file_close(struct fdtable *t, struct file *f)
 
 	if (locks_any(f->inode))
 		locks_release_process(f->inode, t);
+	if (unlikely(f->ops->closed))
+		f->ops->closed(f);
 	file_put(f);
 	if (sock) /* messages may be all that holds it now */
 		unix_collect();

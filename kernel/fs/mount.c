@@ -9,6 +9,7 @@
 #include "kernel/fs/inode.h"
 #include "kernel/fs/locks.h"
 #include "kernel/fs/memfd.h"
+#include "kernel/fs/mqueue.h"
 #include "kernel/fs/pipe.h"
 #include "kernel/fs/procfs.h"
 #include "kernel/fs/ramfs.h"
@@ -185,6 +186,7 @@ void vfs_init(void)
 	pipe_init();
 	anon_init();
 	memfd_init();
+	mqueue_init();
 	unix_init();
 	devfs_init();
 }

@@ -204,6 +204,8 @@ struct file_ops {
 	int (*open)(struct file *f);
 	/* held: bytes of the kernel's memory that the file keeps, besides itself: its part of them; any lock may be held. Missing: none */
 	u64 (*held)(const struct file *f);
+	/* closed: the running process has let go of one of its descriptors for it. */
+	void (*closed)(struct file *f);
 	/* release: the last reference has gone. */
 	void (*release)(struct file *f);
 	/* show: its own lines of /proc/PID/fdinfo/N. */

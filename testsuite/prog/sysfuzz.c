@@ -842,6 +842,24 @@ static void empty_tree(int fd)
 		closedir(d);
 }
 
+/* forget_ipc: System V objects and message queues outlive those who made them. */
+static void forget_ipc(void)
+{
+	static char buf[256]; /* for any of the structures */
+	i64 id;
+
+	for (int i = 0; i < 1024; i++) {
+		if ((id = syscall(SYS_shmctl, i, 13 /* SHM_STAT */, buf)) >= 0)
+			syscall(SYS_shmctl, id, 0 /* IPC_RMID */, NULL);
+		if ((id = syscall(SYS_semctl, i, 0, 18 /* SEM_STAT */, buf)) >= 0)
+			syscall(SYS_semctl, id, 0, 0, NULL);
+		if ((id = syscall(SYS_msgctl, i, 11 /* MSG_STAT */, buf)) >= 0)
+			syscall(SYS_msgctl, id, 0, NULL);
+	}
+	for (u32 i = 0; i < ARRAY_SIZE(paths); i++)
+		syscall(SYS_mq_unlink, paths[i]);
+}
+
 /* One run: LIMIT calls or SECONDS, and then everything is put away. */
 static void run(u64 limit, u64 seed, u64 seconds, const char *folder)
 {
@@ -877,6 +895,7 @@ static void run(u64 limit, u64 seed, u64 seconds, const char *folder)
 	CHECK(end_all());
 	empty_tree(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	OK(rmdir(folder));
+	forget_ipc();
 }
 
 /* shared_files: who owns those that workers hold open or may change, and who may what; none of them leaves a file in

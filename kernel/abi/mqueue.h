@@ -1,0 +1,4 @@
+/* Linux's structures of POSIX message queues (leaf). */
+#pragma once
+
+#include <linux/mqueue.h>
