@@ -68,6 +68,7 @@ static void read_switches(void)
 	        cmdline_get(kernel_cmdline, "wx", value, sizeof(value)) > 0 && strcmp(value, "allow") == 0;
 	syscall_trace_all = cmdline_get(kernel_cmdline, "trace", value, sizeof(value)) > 0 &&
 	                    strcmp(value, "syscalls") == 0;
+	failalloc_init(kernel_cmdline);
 }
 
 /* The kernel's own symbols stay, for backtraces; the rest of what the stub brought is given back. */

@@ -91,3 +91,4 @@ struct linux_dirent64 { /* getdents64(2) */
 #define __NR_test_share 400
 #define __NR_test_fetch 401
 #define __NR_test_failalloc 402
+#define __NR_test_ranges 403

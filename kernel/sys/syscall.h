@@ -37,9 +37,13 @@ extern bool syscall_trace_all;
 
 /* What the testing build does around each call (testsuite/kern/failalloc.c). */
 #ifdef BULKHEAD_TESTING
+void failalloc_init(const char *cmdline); /* the boot word failalloc=N */
 void failalloc_enter(void);
 void failalloc_leave(void);
 #else
+static inline void failalloc_init(const char *cmdline)
+{
+}
 static inline void failalloc_enter(void)
 {
 }

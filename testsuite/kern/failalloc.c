@@ -1,6 +1,8 @@
 /* The tests' system call that makes an allocation fail (mission V10). */
 #include "hal/base/atomic.h"
+#include "hal/base/cmdline.h"
 #include "hal/cpu/percpu.h"
+#include "kernel/proc/proc.h"
 #include "kernel/sys/syscall.h"
 #include "vm/kmem.h"
 
@@ -9,8 +11,34 @@ static u64 next;                   /* [asker] of its next call, this allocation 
 static bool running;               /* [asker] that call is being made, or never came back */
 static u64 left;                   /* [asker] what was to come when it had come back */
 
+static u32
+        most; /* [I] the boot word `failalloc=N`: of N allocations in calls, but pid 1's, one fails; 0: none */
+static u64 to_come; /* unlocked: until the next of these; who is preempted may lose count */
+
+void failalloc_init(const char *cmdline)
+{
+	char value[16];
+
+	if (cmdline_get(cmdline, "failalloc", value, sizeof(value)) > 0)
+		for (const char *c = value; *c >= '0' && *c <= '9' && most < 1000000; c++)
+			most = most * 10 + (u32)(*c - '0');
+}
+
+/* which: N on average, and the same series in each boot. */
+static u32 which(void)
+{
+	static u64 state = 88172645463325252; /* unlocked: any value will do */
+
+	state = state * 6364136223846793005 + 1442695040888963407;
+	return (u32)(state >> 33) % (2 * most) + 1;
+}
+
 void failalloc_enter(void)
 {
+	if (unlikely(most) && proc_current()->parent) {
+		kmem_fail_after(to_come ? to_come : which());
+		return;
+	}
 	if (likely(read_once(asker) != thread_current()) || !next)
 		return;
 	running = true;
@@ -20,6 +48,11 @@ void failalloc_enter(void)
 
 void failalloc_leave(void)
 {
+	if (unlikely(most)) {
+		to_come = kmem_fail_left();
+		kmem_fail_after(0);
+		return;
+	}
 	if (likely(read_once(asker) != thread_current()) || !running)
 		return;
 	running = false;

@@ -8,6 +8,7 @@
 
 #define NR_SHARE 400
 #define NR_FETCH 401
+#define NR_RANGES 403
 
 /* --- victim and attacker --- */
 
@@ -67,11 +68,12 @@ int role_main(int argc, char **argv)
 	return role_attack(argv[1]);
 }
 
-TEST(no_share_on_linux, "[I1] 400 and 401 are unknown numbers elsewhere")
+TEST(no_share_on_linux, "[I1] 400, 401 and 403 are unknown numbers elsewhere")
 {
 	SKIP_IF(on_bulkhead(), "this is the testing build");
 	FAILS(syscall(NR_SHARE, &secret), ENOSYS);
 	FAILS(syscall(NR_FETCH), ENOSYS);
+	FAILS(syscall(NR_RANGES, &secret, 0), ENOSYS);
 }
 
 /* --- privileged instructions --- */
@@ -83,6 +85,12 @@ TEST(no_share_on_linux, "[I1] 400 and 401 are unknown numbers elsewhere")
 			note("%s: status 0x%x", text, got_); \
 		CHECK(got_ == KILLED(signal));               \
 	} while (0)
+
+/* What a CPU does not have is undefined to it, what it has is not for ring 3. */
+static void dies_somehow(int status)
+{
+	CHECK(status == KILLED(SIGILL) || status == KILLED(SIGSEGV));
+}
 
 TEST(privileged_flags, "[I2] cli, sti, hlt")
 {
@@ -171,6 +179,23 @@ TEST(privileged_return, "[I2] swapgs, sysret, iret to ring 0, far jumps to the k
 	DIES("mov $0x18, %ax\nmov %ax, %ss", SIGSEGV);
 	DIES("mov $0x10, %ax\nmov %ax, %ds", SIGSEGV);
 	DIES("mov $0x40, %ax\nmov %ax, %es", SIGSEGV);
+}
+
+TEST(privileged_others, "[I2] stac, clac, sysexit, rsm, mwait, invpcid, getsec, vmload, xsaves, mov to cr2")
+{
+	DIES("mov %rax, %cr2", SIGSEGV);
+	dies_somehow(CHILD(__asm__ volatile("sysexitq" ::: "memory")));
+	DIES("rsm", SIGILL);
+	DIES("mwait", SIGILL);
+	DIES(".byte 0x0f, 0x01, 0xcb", SIGILL); /* stac */
+	DIES(".byte 0x0f, 0x01, 0xca", SIGILL); /* clac */
+	dies_somehow(CHILD(__asm__ volatile("invpcid (%%rsp), %%rax" ::: "memory")));
+	dies_somehow(CHILD(__asm__ volatile(".byte 0x0f, 0x37" ::: "memory")));       /* getsec */
+	dies_somehow(CHILD(__asm__ volatile(".byte 0x0f, 0x01, 0xda" ::: "memory"))); /* vmload */
+	dies_somehow(CHILD(__asm__ volatile(".byte 0x0f, 0x01, 0xd8" ::: "memory"))); /* vmrun */
+	dies_somehow(CHILD(__asm__ volatile(".byte 0x0f, 0x01, 0xdd" ::: "memory"))); /* clgi */
+	dies_somehow(CHILD(__asm__ volatile(".byte 0x0f, 0xc7, 0x6c, 0x24, 0x40" ::"a"(0), "d"(0)
+	                                    : "memory")));
 }
 
 TEST(privileged_vm, "[I2] vmcall, vmxon, vmrun, monitor, mwait, xsetbv")
@@ -305,6 +330,56 @@ TEST(kernel_memory_random, "[I3] kernel memory: four thousand random places of i
 	}
 	IS(probes, 4000);
 	IS(probes_survived, 0);
+}
+
+static void probe_jump(u64 va)
+{
+	__asm__ volatile("lea 1f(%%rip), %%r11\njmp *%0\n1:" ::"r"(va) : "r11", "memory");
+}
+
+/* probe: none of the three does anything but fault. */
+static void probe(u64 va)
+{
+	u64 before = probes;
+
+	probe_read(va);
+	probe_write(va);
+	probe_jump(va);
+	if (probes != before + 3) {
+		note("0x%llx: %llu faults", (unsigned long long)va, (unsigned long long)(probes - before));
+		tap_failures++;
+	}
+}
+
+struct range {
+	u64 start, end;
+};
+
+TEST(kernel_ranges,
+     "[I3] each range that is mapped for the kernel: its ends, its neighbours and places within")
+{
+	struct sigaction act = {.sa_sigaction = on_probe, .sa_flags = SA_SIGINFO | SA_NODEFER};
+	static struct range ranges[1024];
+	i64 count;
+
+	BULKHEAD_ONLY("where the kernel lies is no program's business");
+	count = OK(syscall(NR_RANGES, ranges, ARRAY_SIZE(ranges)));
+	CHECK(count >= 4); /* direct map, frame records, dynamic area, image */
+	sigaction(SIGSEGV, &act, NULL);
+	for (i64 i = 0; i < count; i++) {
+		u64 start = ranges[i].start, size = ranges[i].end - start;
+
+		CHECK(start >> 47 == 0x1ffff && size >= PAGE);
+		probe(start);
+		probe(start + 8);
+		probe(start - 1);
+		probe(start + size - 1);
+		probe(start + size / 2);
+		for (u32 k = 0; k < 40; k++)
+			probe(start + next_random() % size);
+	}
+	IS(probes_survived, 0);
+	say("# %lld ranges, %llu faults\n", (long long)count, (unsigned long long)probes);
 }
 
 TEST(kernel_addresses_from_registers, "[V9] what system calls leave in registers is no kernel address")

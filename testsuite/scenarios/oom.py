@@ -102,3 +102,18 @@ def test_files(t):
         t.ok(sh.free() > before - 256, "[V10] removed, they leave the memory that they took")
         t.equal(sh.finish(), 3, "[V10] and the machine ends in order")
     t.ok("out of memory" not in guest.log, "[V10] and nobody ends for them", guest.log)
+
+
+def test_failing_allocations(t):
+    """One in eighty allocations of every program but pid 1 fails, whatever they do: they fail, the kernel goes on."""
+    programs = ["files", "pipes"]
+    with t.boot(init_args=["-t", *programs], append="failalloc=80", timeout=LIMIT) as guest:
+        end = guest.finish()
+        text = guest.console.decode(errors="replace")
+    t.ok(end.why is None, "[V10] with allocations failing everywhere the machine ends in order",
+         f"{end.why}\n{guest.log[-2000:]}")
+    ended = re.findall(r"# end (\w+) status", text)
+    t.equal(ended, programs, "[V10] and every program has come to an end")
+    lost = re.findall(r"# account \w+ (.*)", text)
+    t.ok(lost and all("regions +0 descriptors +0 processes +0" in line for line in lost),
+         "[V10] [P10] and holds nothing any more (but files that it could not remove)", "\n".join(lost))
