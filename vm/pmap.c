@@ -919,7 +919,8 @@ static void pat_init(void)
 
 void pmap_init(const struct bootinfo *bi)
 {
-	bool fixed = cmdline_has(phys_to_virt(bi->cmdline), "nokaslr") || sabotage(kernel_place);
+	bool fixed = cmdline_has(phys_to_virt(bi->cmdline), "nokaslr") || sabotage(kernel_place) ||
+	             sabotage(kernel_user);
 	u64 random = fixed ? 0 : random_u64();
 	vaddr_t top = ~0UL << 47;
 

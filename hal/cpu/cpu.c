@@ -257,8 +257,9 @@ void cpu_init_features(void)
 	cr4 &= ~CR4_FSGSBASE; /* bases change by arch_prctl alone, so the thread's record is true */
 	cr4 |= f->pge ? CR4_PGE : 0;
 	cr4 |= f->umip && !sabotage(umip) ? CR4_UMIP : 0;
-	cr4 |= f->smep && !sabotage(smep) ? CR4_SMEP : 0;
-	cr4 |= f->smap && !sabotage(smap) ? CR4_SMAP : 0;
+	/* With pages of the kernel open to ring 3 these two would not let the kernel itself at them. */
+	cr4 |= f->smep && !sabotage(smep) && !sabotage(kernel_user) ? CR4_SMEP : 0;
+	cr4 |= f->smap && !sabotage(smap) && !sabotage(kernel_user) ? CR4_SMAP : 0;
 	write_cr4(cr4);
 	write_cr0((read_cr0() | CR0_WP | CR0_MP | CR0_NE | CR0_AM) &
 	          ~(CR0_EM | CR0_TS | (sabotage(wp) ? CR0_WP : 0)));

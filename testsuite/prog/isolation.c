@@ -251,11 +251,35 @@ TEST(umip, "[I2] [V8] sgdt, sidt, smsw, sldt and str tell nothing of the kernel"
 /* --- kernel memory --- */
 
 static const u64 kernel_places[] = {
-        0xffff800000000000, 0xffff800000001000, 0xffff808000000000, 0xffff80ffffffffff, 0xffff880000000000,
-        0xffff888000000000, 0xffff888000100000, 0xffffc00000000000, 0xffffc90000000000, 0xffffea0000000000,
-        0xffffff0000000000, 0xffffff7fffffffff, 0xfffffe0000000000, 0xffffffff00000000, 0xffffffff7fffffff,
-        0xffffffff80000000, 0xffffffff80001000, 0xffffffff81000000, 0xffffffff80200000, 0xffffffffa0000000,
-        0xffffffffc0000000, 0xffffffffff5fe000, 0xfffffffffffff000, 0xffffffffffffffff,
+        0xffff800000000000,
+        0xffff800000001000,
+        0xffff808000000000,
+        0xffff80ffffffffff,
+        0xffff880000000000,
+        0xffff888000000000,
+        0xffff888000100000,
+        0xffffc00000000000,
+        0xffffc90000000000,
+        0xffffea0000000000,
+        0xffffff0000000000,
+        0xffffff7fffffffff,
+        0xfffffe0000000000,
+        0xffffffff00000000,
+        0xffffffff7fffffff,
+        0xffffffff80000000,
+        0xffffffff80001000,
+        0xffffffff81000000,
+        0xffffffff80200000,
+        0xffffffffa0000000,
+        0xffffffffc0000000,
+        0xffffffffff5fe000,
+        0xfffffffffffff000,
+        0xffffffffffffffff,
+        /* Bulkhead's with nokaslr: the frames' records, the dynamic area's first stack */
+        0xffffa00000000000,
+        0xffffa00000001000,
+        0xffffc00000001000,
+        0xffffc00000004000,
 };
 
 static u64 lcg = 12345;

@@ -239,10 +239,11 @@ TEST(x87, "[I5] x87 stack, control word and MXCSR")
 #define ARCH_GET_FS 0x1003
 #define ARCH_GET_GS 0x1004
 
+/* Each has its word at a place of its own: where another's base leads, there is another word. */
 static void check_bases(u32 i)
 {
-	static u64 here[2];
-	u64 fs, now, seen;
+	static u64 places[64];
+	u64 *here = &places[i % ARRAY_SIZE(places)], fs, now, seen;
 
 	OK(syscall(SYS_arch_prctl, ARCH_GET_FS, &fs));
 	here[0] = 0xbeef0000 + i;
