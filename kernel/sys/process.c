@@ -437,8 +437,8 @@ static void caps_update(struct creds *c, const struct creds *old)
 	bool was_root = !old->uid || !old->euid || !old->suid;
 
 	if (was_root && c->uid && c->euid && c->suid)
-		c->caps_permitted = c->caps = 0;
-	if (!old->euid && c->euid)
+		c->caps_permitted &= proc_current()->keep_caps ? CAP_ALL : 0;
+	if ((!old->euid && c->euid) || !c->caps_permitted)
 		c->caps = 0;
 	else if (old->euid && !c->euid)
 		c->caps = c->caps_permitted;

@@ -301,6 +301,13 @@ TEST(caps_and_ids, "[X6] capabilities go with root's number, and effective ones 
 	OK(syscall(SYS_setresuid, -1, 0, -1));
 	OK(syscall(SYS_capget, &h, d));
 	IS(d[0].effective, full[0].permitted);
+	IS(CHILD({
+		   syscall(SYS_prctl, 8 /* PR_SET_KEEPCAPS */, 1);
+		   syscall(SYS_setresuid, 65534, 65534, 65534);
+		   syscall(SYS_capget, &h, d);
+		   _exit(d[0].effective == 0 && d[0].permitted == full[0].permitted ? 7 : 1);
+	   }),
+	   EXITED(7));
 	OK(syscall(SYS_setresuid, 65534, 65534, 65534));
 	OK(syscall(SYS_capget, &h, d));
 	IS(d[0].effective | d[0].permitted, 0);

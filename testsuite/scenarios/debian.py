@@ -27,7 +27,7 @@ GROUPS = {
        "rlimit iomix close sigfd vm-rw membarrier vm-splice",
 }
 # What is not built yet: stress-ng says so, or fails for want of it.
-UNSUPPORTED = set("lease itimer membarrier".split())
+UNSUPPORTED = {"lease"}
 
 STRESS = """cd /tmp
 for name in NAMES; do
