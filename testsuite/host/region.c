@@ -25,6 +25,7 @@ int atoi(const char *s);
 u64 dmap_base;
 struct percpu boot_percpu;
 struct frame *frame_array;
+paddr_t frame_zero;
 static struct cpu_thread thread;
 
 struct kmem_cache {
