@@ -20,6 +20,7 @@ SHELLS = {
     "mksh": ("/bin/mksh-static", "mksh"),
 }
 FONT = screen.Font()
+PROMPT = "inner#"  # mksh wants that sign of root
 
 
 def pause(guest, seconds):
@@ -59,7 +60,7 @@ class Screen:
     def clears(self):
         """What was seen so far does not count any more."""
         self.types("\nclear\n")
-        self.sees(r"\A[^\n]*[#$%] *\Z")
+        self.sees(r"\A" + PROMPT + r" *\Z")
 
     def text(self):
         return self.guest.screendump().text(FONT)
@@ -112,7 +113,8 @@ def drive(t, who, shell, where):
         return t.ok(found, f"[X1] {shell} on {where}: {name}", seen)
 
     # job control
-    who.types("sleep 100\n")
+    who.types("echo beg''un; sleep 100\n")
+    sees(r"\nbegun", "a command")
     pause(who.guest, 1)
     who.presses("ctrl-z")
     sees(r"(?i)(stopped|suspended)", "Ctrl-Z stops a program")
@@ -134,7 +136,7 @@ def drive(t, who, shell, where):
     # history
     who.clears()
     who.types("echo first$((40 + 2))\n")
-    sees(r"first42", "a command")
+    sees(r"first42", "another")
     who.clears()
     who.presses(*["up"] * (1 + who.commands_to_clear), "ret")
     sees(r"first42", "the arrow brings it back")
@@ -154,8 +156,8 @@ def on_screen(t, shell):
     with tempfile.TemporaryDirectory() as folder, \
             t.boot(show=True, timeout=LIMIT, root=root_with(folder, shell)) as guest:
         who = Screen(guest)
-        who.types(f"{SHELLS[shell][1]}\n")
-        pause(guest, 2)
+        who.types(f"clear; PS1='{PROMPT} ' {SHELLS[shell][1]}\n")
+        who.sees(r"\A" + PROMPT + r" *\Z")
         drive(t, who, shell, "the screen")
 
 
@@ -163,8 +165,8 @@ def on_serial(t, shell):
     with tempfile.TemporaryDirectory() as folder, \
             t.boot(timeout=LIMIT, root=root_with(folder, shell)) as guest:
         who = Serial(guest)
-        who.types(f"script -q -c '{SHELLS[shell][1]}' /dev/null; echo the status is $?\n")
-        pause(guest, 2)
+        who.types(f"PS1='{PROMPT} ' script -q -c '{SHELLS[shell][1]}' /dev/null; echo the status is $?\n")
+        who.sees(r"\n" + PROMPT + r" \Z")
         drive(t, who, shell, "a pseudo-terminal")
         found, seen = who.sees(r"the status is \d")
         t.ok(found, f"[P13] {shell} on a pseudo-terminal: script ends with it", seen)
