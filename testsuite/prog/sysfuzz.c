@@ -18,8 +18,11 @@
 #include <elf.h>
 #include <grp.h>
 #include <sys/ioctl.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 
 #define WORKERS 6
 #define TICK_MS 20
@@ -28,6 +31,7 @@
 #define TICKS_TO_DIE 1500 /* and must be dead */
 #define STRAY_TICKS 25    /* between looks for what workers left behind */
 #define KNOWN_MAX 512
+#define IPC_SLOTS 32768 /* of each of System V's tables, at most */
 
 /* --- what the kernel can be asked --- */
 
@@ -860,6 +864,22 @@ static void forget_ipc(void)
 		syscall(SYS_mq_unlink, paths[i]);
 }
 
+/* What System V's calls made stays until somebody removes it. */
+static void remove_ipc(void)
+{
+	static u8 ds[512];
+	int id;
+
+	for (int i = 0; i < IPC_SLOTS; i++) {
+		if ((id = (int)syscall(SYS_shmctl, i, SHM_STAT, ds)) >= 0)
+			syscall(SYS_shmctl, id, IPC_RMID, NULL);
+		if ((id = (int)syscall(SYS_semctl, i, 0, SEM_STAT, ds)) >= 0)
+			syscall(SYS_semctl, id, 0, IPC_RMID, NULL);
+		if ((id = (int)syscall(SYS_msgctl, i, MSG_STAT, ds)) >= 0)
+			syscall(SYS_msgctl, id, IPC_RMID, NULL);
+	}
+}
+
 /* One run: LIMIT calls or SECONDS, and then everything is put away. */
 static void run(u64 limit, u64 seed, u64 seconds, const char *folder)
 {
@@ -893,6 +913,7 @@ static void run(u64 limit, u64 seed, u64 seconds, const char *folder)
 		sleep_ms(TICK_MS);
 	}
 	CHECK(end_all());
+	remove_ipc();
 	empty_tree(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	OK(rmdir(folder));
 	forget_ipc();
