@@ -470,9 +470,10 @@ static void open_all(void)
 static UNUSED int call_end(pid_t pid)
 {
 	int status = wait_status(pid);
-	char folder[64];
+	char test[32], folder[64];
 
-	scratch_name(folder, sizeof(folder), pid);
+	scratch_name(test, sizeof(test), tap_test_pid);
+	snprintf(folder, sizeof(folder), "%s/%d", test, (int)pid);
 	tap_empty_folder(open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	rmdir(folder);
 	return status;
