@@ -203,8 +203,8 @@ void thread_start(struct thread *t)
 
 	assert(t->state == THREAD_NEW);
 	t->last_cpu = rq->cpu;
-	/* Its maker's share is behind it, and the maker's turn before it: making threads gains no time. */
-	t->vruntime = MAX(rq->current->vruntime, rq->min_vruntime) + TICK;
+	/* It has had what its maker has had: making threads gains no time. */
+	t->vruntime = MAX(rq->current->vruntime, rq->min_vruntime);
 	t->state = THREAD_READY;
 	t->on_runq = true;
 	enqueue(rq, t, false);
