@@ -24,6 +24,7 @@ static bool leave(struct proc *p, struct task *t, int wait_status)
 		u64 user, kernel;
 
 		list_remove(&t->link);
+		t->pid->task = NULL; /* P may be gone before T is: nobody comes from the number to P by it */
 		last = --p->task_count == 0;
 		if (!p->group_exit && t->pid == p->pid)
 			p->exit_code = wait_status;
