@@ -43,7 +43,7 @@ static inline void mutex_unlock(struct mutex *m)
 {
 	mutex_assert_held(m);
 	/* A full barrier: whoever queued itself before this is seen below, and who does so later finds it free. */
-	atomic_swap(&m->owner, NULL);
+	(void)atomic_swap(&m->owner, NULL);
 	if (unlikely(!list_empty(&m->waiters.waiters)))
 		waitq_wake_one(&m->waiters);
 }

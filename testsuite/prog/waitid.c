@@ -27,7 +27,8 @@ static void dies(void)
 static void stops(void)
 {
 	raise(SIGSTOP);
-	_exit(3);
+	for (;;)
+		pause();
 }
 
 static void sleeps(void)
@@ -118,8 +119,9 @@ TEST(stopped, "[P9] WSTOPPED and WCONTINUED, each told once; WEXITED alone does 
 	IS(WAITID(P_PID, pid, &info, WCONTINUED), 0);
 	IS(info.si_code, CLD_CONTINUED);
 	IS(info.si_status, SIGCONT);
+	kill(pid, SIGTERM);
 	IS(WAITID(P_PID, pid, &info, WEXITED), 0);
-	IS(info.si_status, 3);
+	IS(info.si_status, SIGTERM);
 }
 
 TEST(groups, "[P9] P_PGID: a group's children, 0 for the caller's own group")
