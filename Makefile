@@ -121,7 +121,7 @@ $(eval $(call remember,$(BUILD)/vdso.flags,$(CLANG) $(VDSO_CFLAGS) $(VDSO_LDFLAG
 
 # Everything that runs in ring 3: static, by musl. user/init/ is one program; every other file of
 # user/bin/ and testsuite/prog/ is one each. A first line `/* cflags: ... */` adds flags for it.
-USER_CFLAGS := -static -O2 -g0 -std=gnu11 -I. -Wall -Wextra -Werror -MMD -MP $(flavour_flags)
+USER_CFLAGS := -static -s -O2 -g0 -std=gnu11 -I. -Wall -Wextra -Werror -MMD -MP $(flavour_flags)
 file_cflags = $(shell sed -n '1s,^/\* cflags: \(.*\) \*/$$,\1,p' $(1))
 
 init_src := $(sort $(wildcard user/init/*.c))
@@ -146,11 +146,9 @@ $(foreach f,$(bin_src) $(prog_src),$(eval $(call user_rule,$(f))))
 -include $(addsuffix .d,$(init) $(bin) $(prog))
 
 BUSYBOX ?= /bin/busybox
-BASH_STATIC ?= /bin/bash-static
 root_programs := $(if $(init),sbin/init=$(init)) \
 	$(foreach p,$(bin),bin/$(notdir $(p))=$(p)) \
-	$(foreach p,$(prog),test/$(notdir $(p))=$(p)) \
-	$(if $(filter testing,$(FLAVOUR)),bin/bash=$(BASH_STATIC))
+	$(foreach p,$(prog),test/$(notdir $(p))=$(p))
 root_skeleton := $(shell find user/root -type f 2>/dev/null)
 
 $(BUILD)/root.cpio: $(init) $(bin) $(prog) $(BUSYBOX) $(root_skeleton) $(BUILD)/user.list \

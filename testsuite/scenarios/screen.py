@@ -73,8 +73,8 @@ def test_shell_again(t):
 
 def test_text_as_file(t):
     with start(t) as guest:
-        guest.type("clear; printf '\\033[31;1mred\\033[0m\\303\\251\\n'\n")
-        shows(guest, "red")
+        guest.type("clear; printf '\\033[31;1mred\\033[0m\\303\\251\\n'; echo do''ne\n")
+        shows(guest, "done\n")
         guest.expect("# ")
         guest.send("dd if=/dev/vcs1 bs=160 count=1 2>/dev/null | od -A n -t x1 -N 5\n")
         t.ok(guest.expect(r"72 65 64 e9 20"), "[P13] /dev/vcs1 has the screen's text")

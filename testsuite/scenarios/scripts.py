@@ -28,7 +28,7 @@ def on_linux(folder, shell):
     return done.returncode, done.stdout.decode(errors="replace")
 
 
-def on_bulkhead(t, shell):
+def on_bulkhead(t, shell, programs):
     with tempfile.TemporaryDirectory() as root:
         os.mkdir(os.path.join(root, "work"))
         with open(SCRIPT, "rb") as source, \
@@ -37,14 +37,14 @@ def on_bulkhead(t, shell):
         status, output, _ = t.run("cd /work; env -i PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root"
                                   f" {shell} ./script.sh </dev/null >/tmp/output 2>&1;"
                                   "status=$?; cat /tmp/output; exit $status",
-                                  root=root, timeout=LIMIT)
+                                  root=root, programs=programs, timeout=LIMIT)
     return status, output
 
 
-def compare(t, linux, bulkhead, name):
+def compare(t, linux, bulkhead, name, programs=None):
     with tempfile.TemporaryDirectory() as folder:
         want_status, want = on_linux(folder, linux)
-    status, got = on_bulkhead(t, bulkhead)
+    status, got = on_bulkhead(t, bulkhead, programs)
     change = difflib.unified_diff(want.splitlines(), got.splitlines(), "Linux", "Bulkhead",
                                   lineterm="")
     t.ok(got == want, f"[X1][X6] {name} prints what it prints on Linux", "\n".join(change))
@@ -57,4 +57,4 @@ def test_ash(t):
 
 
 def test_bash(t):
-    compare(t, [BASH], "/bin/bash", "the script under bash")
+    compare(t, [BASH], "/bin/bash", "the script under bash", {"bin/bash": BASH})

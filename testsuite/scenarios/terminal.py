@@ -12,8 +12,8 @@ def pause(guest, seconds):
     guest.wait_until(lambda: time.monotonic() >= end, seconds)
 
 
-def start(t):
-    guest = t.boot(timeout=LIMIT)
+def start(t, **options):
+    guest = t.boot(timeout=LIMIT, **options)
     guest.expect(r"# ", timeout=LIMIT)
     return guest
 
@@ -96,7 +96,7 @@ def test_job_control(t):
 
 
 def test_bash(t):
-    with start(t) as guest:
+    with start(t, programs={"bin/bash": "/bin/bash-static"}) as guest:
         guest.send("bash\n")
         guest.expect(r"bash-[\d.]+# ")
         guest.send("echo $((3*4))\x1b[D\x1b[D\x7f5\n")

@@ -117,11 +117,12 @@ class Machine:
     append     words for the kernel's command line
     qemuflags  words for QEMU's
     cmdline    the whole of \\cmdline.txt, instead of what the above make
+    programs   more of the host's programs for the root file system: {its path there: the host's}
     show       True: the screen has a terminal, too, with a keyboard (press, type, screendump)
     efi_name   where the file lies; firmware starts the default one by itself
     """
 
-    def __init__(self, efi, *, command=None, stdin=False, init_args=(), root=None, files=None,
+    def __init__(self, efi, *, command=None, stdin=False, init_args=(), root=None, programs=None, files=None,
                  append="", qemuflags=(), cmdline=None, mem=None, smp=None, cpu=None, accel=None,
                  timeout=60, icount=False, show=False, efi_name="EFI/BOOT/BOOTX64.EFI"):
         self.firmware = b""
@@ -144,7 +145,7 @@ class Machine:
         try:
             seen = show or "-display" in qemuflags or "-vnc" in qemuflags
             words = self._words(append, command, stdin, init_args, seen)
-            extra = self._archive(root, command)
+            extra = self._archive(root, programs, command)
             files = {"cmdline.txt": (words if cmdline is None else cmdline).encode(),
                      **({"initrd.cpio": extra} if extra else {}), **(files or {})}
             disk = self._disk({efi_name: efi}, files)
@@ -168,16 +169,19 @@ class Machine:
         return " ".join(words if words[-1] != "--" else words[:-1])
 
     @staticmethod
-    def _archive(root, command):
+    def _archive(root, programs, command):
         """Two archives, one behind the other: ROOT's, then ours."""
         out = b""
         if root:
             tree = cpio.Tree()
             tree.copy(root)
             out += tree.pack()
-        if command is not None:
+        if programs or command is not None:
             tree = cpio.Tree()
-            tree.file("run/cmd", os.fsencode(command) + b"\n")
+            for path, source in (programs or {}).items():
+                tree.program(path, source)
+            if command is not None:
+                tree.file("run/cmd", os.fsencode(command) + b"\n")
             out += tree.pack()
         return out
 
